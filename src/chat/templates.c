@@ -1,0 +1,1 @@
+typedef int chat_templates_is_empty;

@@ -1,0 +1,143 @@
+/*
+ * The operator's settings: defaults, then the file (YAML or JSON, `//` comments tolerated in JSON),
+ * then the environment. One table (config_keys) says what there is: it drives parsing, checking,
+ * `check`, config.example.yml and the documentation.
+ */
+#ifndef DB_CONFIG_CONFIG_H
+#define DB_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/buf.h"
+#include "util/log.h"
+#include "util/status.h"
+
+struct config_credential {
+    char *client_id;
+    char *client_secret;
+};
+
+struct config_list {
+    char **items;
+    size_t n;
+};
+
+enum config_mode { CONFIG_MODE_SINGLE, CONFIG_MODE_CHAIN };
+enum config_language { CONFIG_ZH, CONFIG_EN };
+enum config_provider { CONFIG_PROVIDER_OPENAI, CONFIG_PROVIDER_DEMO };
+
+struct config {
+    int log_level; /* enum log_level */
+    int provider;  /* enum config_provider */
+    char *api_key;
+    char *base_url;
+    char *api_root; /* used verbatim instead of base_url */
+    char *model;
+    char *image_model;
+    char *system_prompt;
+    bool has_temperature; /* set by the key's presence */
+    double temperature;
+    int64_t max_answer_len; /* tokens; 0: not sent */
+    int64_t max_text;       /* tokens of question, context and answer together */
+    int64_t llm_timeout_s;
+    int64_t image_timeout_s;
+    char *http_proxy;
+    char *dingtalk_proxy;
+    int default_mode; /* enum config_mode */
+    int64_t session_timeout_s;
+    int64_t max_request;
+    char *help;
+    int language; /* enum config_language */
+    char *timezone;
+    char *listen;
+    int64_t port;
+    char *service_url;
+    struct config_list app_secrets;
+    struct config_credential *credentials;
+    size_t n_credentials;
+    struct config_list webhook_hosts; /* only what the operator listed; the built-in ones come on
+                                         top while it is empty */
+    char *data_dir;
+    char *prompt_file;
+    int64_t drain_timeout_s;
+    int64_t max_connections;
+    int64_t max_body_bytes;
+    int64_t max_pending; /* turns in memory */
+    int64_t max_answer_bytes;
+    int64_t max_image_bytes;
+    int64_t llm_parallel; /* LLM exchanges at once */
+
+    char *file; /* where it was read from; "" when there was none */
+};
+
+enum config_type {
+    CONFIG_STRING,
+    CONFIG_TEXT, /* may have several lines */
+    CONFIG_URL,  /* base_url, service_url: http(s), scheme optional where the key says so */
+    CONFIG_PROXY,
+    CONFIG_PATH,
+    CONFIG_INT,
+    CONFIG_DOUBLE,
+    CONFIG_DURATION, /* seconds; 600, 600s, 10m */
+    CONFIG_ENUM,
+    CONFIG_LIST, /* of strings; by comma in the environment */
+    CONFIG_HOSTS,
+    CONFIG_CREDENTIALS, /* {client_id, client_secret}; `id:secret,id:secret` in the environment */
+    CONFIG_TIMEZONE,
+};
+
+enum { CONFIG_SECRET = 1 << 0, CONFIG_REQUIRED_BASE = 1 << 1, CONFIG_SECTION = 1 << 2 };
+
+struct config_key {
+    const char *name;
+    const char *env;
+    enum config_type type;
+    const char *fallback;       /* the default as one would write it; "" for none */
+    double min, max;            /* numbers and durations */
+    const char *const *choices; /* enums: NULL-terminated, position = value */
+    unsigned flags;
+    size_t offset;          /* into struct config */
+    const char *section_zh; /* heading in the example file; NULL continues the section above */
+    const char *section_en;
+    const char *help_zh; /* one line, with unit */
+    const char *help_en;
+};
+const struct config_key *config_keys(size_t *ret_n);
+
+/* What was found wrong, or worth saying. */
+struct config_problem {
+    bool is_error; /* else a warning */
+    char *text;    /* "config.yml:12: max_request: … allowed: …" */
+};
+struct config_problems {
+    struct config_problem *items;
+    size_t n;
+};
+void config_problems_done(struct config_problems *problems);
+
+/*
+ * Finds the file: `path` when given, else config.yml, else config.json in the working directory; ""
+ * when there is none. The result is the caller's.
+ */
+char *config_find(const char *path) DB_MUST_CHECK;
+
+/*
+ * Reads defaults, the file (`file` "" = none) and the environment (`environ` style array). Every
+ * problem is collected; ST_INVAL when one is an error, ST_NOT_FOUND when the file cannot be read.
+ * `ret_config` is written in both cases of success with or without warnings, and is NULL on
+ * failure.
+ */
+enum status config_load(const char *file, char *const *environment, struct config **ret_config,
+                        struct config_problems *ret_problems) DB_MUST_CHECK;
+void config_free(struct config *config); /* NULL is fine */
+
+/* The whole commented example file, from the table. */
+void config_write_example(struct buf *out);
+/* The table of keys as Markdown, Chinese or English: for the README files. */
+void config_write_docs(struct buf *out, enum config_language language);
+/* One line a key, value as in force, secrets as ***. */
+void config_write_effective(const struct config *config, struct buf *out);
+
+#endif

@@ -1,0 +1,1 @@
+typedef int config_keys_is_empty;

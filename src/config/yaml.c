@@ -1,0 +1,1 @@
+typedef int config_yaml_is_empty;

@@ -1,0 +1,1 @@
+#include "dingtalk/signature.h"

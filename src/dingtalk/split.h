@@ -1,0 +1,23 @@
+/* A long markdown text in parts that each stay below a limit and render on their own. */
+#ifndef DB_DINGTALK_SPLIT_H
+#define DB_DINGTALK_SPLIT_H
+
+#include <stddef.h>
+
+#include "util/str.h"
+
+struct split {
+    char **parts; /* never empty: an empty text gives one empty part */
+    size_t n;
+};
+
+/*
+ * Cuts at paragraphs, else lines, else characters, so that `cost(part)` ≤ max for every part (cost
+ * = bytes the text takes in its message, at least its length; NULL: its length). A code fence that
+ * is cut is closed in one part and reopened with its language in the next. The same input gives the
+ * same parts.
+ */
+struct split split_markdown(struct str text, size_t max, size_t (*cost)(struct str part));
+void split_done(struct split *split);
+
+#endif

@@ -1,0 +1,1 @@
+typedef int llm_balance_is_empty;

@@ -1,0 +1,1 @@
+typedef int llm_images_is_empty;

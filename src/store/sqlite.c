@@ -1,0 +1,1 @@
+typedef int store_sqlite_is_empty;

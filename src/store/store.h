@@ -1,0 +1,167 @@
+/*
+ * The store: what must survive. Every call is asynchronous: it copies its input, returns at once,
+ * and its callback runs later on the loop, exactly once, never before the call returned. Requests
+ * of one caller are carried out in order; requests that wait together are committed together. A
+ * database behind this face is one table of functions (`struct store_ops`).
+ *
+ * A session is (robot, conversation, sender). Its context is read from its exchanges, never kept
+ * twice.
+ */
+#ifndef DB_STORE_STORE_H
+#define DB_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "net/loop.h"
+#include "util/clock.h"
+#include "util/status.h"
+
+struct store;
+
+/* Who is talking where. Borrowed strings, none NULL. */
+struct store_session_key {
+    const char *robot;
+    const char *conversation;
+    const char *sender;
+};
+
+enum store_mode { STORE_MODE_DEFAULT = 0, STORE_MODE_SINGLE = 1, STORE_MODE_CHAIN = 2 };
+
+/* One earlier question and its answer, oldest first in arrays. */
+struct store_exchange {
+    const char *question; /* as it was sent to the model */
+    const char *answer;
+};
+
+/* What a turn has to know about its session. Borrowed for the callback. */
+struct store_session {
+    enum store_mode mode;   /* STORE_MODE_DEFAULT when never chosen or forgotten */
+    int64_t last_active_ms; /* wall clock of the last mode choice or chained exchange; 0 = never */
+    const struct store_exchange *context;
+    size_t n_context;
+};
+
+/* A message to be accepted. */
+struct store_arrival {
+    struct store_session_key key;
+    const char *msg_id;
+    const char *payload;       /* the turn's own JSON, handed back by store_load_unfinished */
+    int64_t now_ms;            /* wall clock */
+    bool is_charged;           /* a question or an image: counts against the daily limit */
+    const char *user;          /* who is charged; independent of the conversation */
+    const char *day;           /* local day, CLOCK_DAY_SIZE */
+    int64_t daily_limit;       /* 0 = none */
+    size_t context_max;        /* at most that many newest exchanges are read; 0 = none wanted */
+    int64_t context_max_bytes; /* and at most that many bytes of them */
+};
+
+struct store_accepted {
+    enum status status; /* ST_OK; ST_CONFLICT: (robot, msg_id) known, nothing was changed; ST_STORE:
+                           nothing was stored */
+    int64_t inbox_id;
+    bool is_over_limit; /* the daily limit was used up already: not counted; remembered with the
+                           message */
+    struct store_session session;
+};
+typedef void (*store_accepted_fn)(const struct store_accepted *accepted, void *arg);
+/* Inserts into the inbox, counts, and reads the session, in one transaction that is on disk when fn
+ * runs. */
+void store_accept(struct store *store, const struct store_arrival *arrival, store_accepted_fn fn,
+                  void *arg);
+
+/* Reads a session again: for a turn that waited behind another of its session. */
+struct store_session_result {
+    enum status status;
+    struct store_session session;
+};
+typedef void (*store_session_fn)(const struct store_session_result *result, void *arg);
+void store_read_session(struct store *store, const struct store_session_key *key,
+                        size_t context_max, int64_t context_max_bytes, store_session_fn fn,
+                        void *arg);
+
+/* An answer that goes out in several parts: what has been delivered so far, so that a restart goes
+ * on from there. `answer` is stored with the first call (later NULL keeps it). */
+typedef void (*store_done_fn)(enum status status, void *arg);
+void store_note_progress(struct store *store, int64_t inbox_id, const char *answer, int parts_sent,
+                         store_done_fn fn, void *arg);
+
+enum store_session_change {
+    STORE_SESSION_KEEP = 0,
+    STORE_SESSION_SET_MODE, /* mode and now_ms are stored; the context stays */
+    STORE_SESSION_TOUCH,    /* last_active_ms = now_ms */
+    STORE_SESSION_FORGET,   /* mode default, context before now forgotten */
+};
+
+struct store_exchange_record {
+    const char *kind; /* "question", "template", "image" */
+    const char *user; /* staff id, or the opaque sender id */
+    const char *nick;
+    const char *conversation_title;
+    const char *question; /* as sent to the model */
+    const char *answer;   /* "" when none came */
+    const char *provider;
+    const char *model;
+    const char *outcome;       /* "answered", "failed", "cut", "undelivered" */
+    const char *reference;     /* the log's reference of the turn */
+    bool in_context;           /* may be read back as context of a later question */
+    int64_t prompt_tokens;     /* -1 unknown */
+    int64_t completion_tokens; /* -1 unknown */
+    int64_t started_ms;        /* wall clock */
+    int64_t ended_ms;
+};
+
+struct store_settlement {
+    int64_t inbox_id;
+    struct store_session_key key;
+    int64_t now_ms;
+    const struct store_exchange_record *exchange; /* NULL: nothing was asked */
+    enum store_session_change change;
+    enum store_mode mode; /* with STORE_SESSION_SET_MODE */
+    const char *day;      /* of the usage row */
+};
+/* Exchange, usage, session and the end of the inbox row in one transaction. */
+void store_settle(struct store *store, const struct store_settlement *settlement, store_done_fn fn,
+                  void *arg);
+
+/* An acknowledged message without an end, in order of arrival. Borrowed for the callback. */
+struct store_unfinished {
+    int64_t inbox_id;
+    const char *payload;
+    bool is_over_limit;
+    const char *answer; /* NULL, or the answer whose delivery had begun */
+    int parts_sent;
+};
+struct store_unfinished_result {
+    enum status status;
+    const struct store_unfinished *items;
+    size_t n_items; /* fewer than asked for: the end */
+};
+typedef void (*store_unfinished_fn)(const struct store_unfinished_result *result, void *arg);
+/* Rows with id > after_id, at most max_items: called again with the last id until the end. */
+void store_load_unfinished(struct store *store, int64_t after_id, size_t max_items,
+                           store_unfinished_fn fn, void *arg);
+
+/* How much a user used on a day: questions and images. */
+struct store_used_result {
+    enum status status;
+    int64_t used;
+};
+typedef void (*store_used_fn)(const struct store_used_result *result, void *arg);
+void store_read_used(struct store *store, const char *user, const char *day, store_used_fn fn,
+                     void *arg);
+
+/* Finished inbox rows older than before_ms are removed (they only serve de-duplication). */
+void store_prune(struct store *store, int64_t before_ms, store_done_fn fn, void *arg);
+
+/* Finishes what was handed in, runs the callbacks that are still due, closes. Blocks until the
+ * writer thread is through: for the very end only. NULL is fine. */
+void store_close(struct store *store);
+
+/* SQLite file at `path` (created with its tables; migrated). ST_STORE with a reason when it cannot
+ * be used, e.g. because another process holds it or a newer program wrote it. */
+enum status store_open_sqlite(struct loop *loop, const char *path, struct store **ret_store,
+                              struct error *ret_err) DB_MUST_CHECK;
+
+#endif
