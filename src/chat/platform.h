@@ -26,15 +26,17 @@ struct message {
     const char
         *sender; /* stable key of the person: staff id where there is one, else the opaque id */
     const char *sender_staff_id;
-    const char *sender_nick; /* shown, never a key */
-    const char *robot_nick;  /* "" when unknown */
-    bool is_outgoing_robot;  /* custom robot of a group: mentions by nick */
-    const char *kind;        /* "text", or the platform's word for what is not text */
-    const char *text;        /* as typed; "" when kind is not "text" */
-    bool is_text_missing;    /* a text message without a body: quota frame */
-    const char *reply_to;    /* the platform's own address for answers (session webhook) */
-    int64_t reply_until_ms;  /* wall clock when that address ends; 0 = unknown */
-    int64_t created_ms;      /* the platform's time of the message; 0 = unknown */
+    const char *sender_nick;      /* shown, never a key */
+    const char *robot_nick;       /* "" when unknown */
+    bool is_only_robot_mentioned; /* nobody else was mentioned: a leading @… in the text is the
+                                     robot */
+    bool is_outgoing_robot;       /* custom robot of a group: mentions by nick */
+    const char *kind;             /* "text", or the platform's word for what is not text */
+    const char *text;             /* as typed; "" when kind is not "text" */
+    bool is_text_missing;         /* a text message without a body: quota frame */
+    const char *reply_to;         /* the platform's own address for answers (session webhook) */
+    int64_t reply_until_ms;       /* wall clock when that address ends; 0 = unknown */
+    int64_t created_ms;           /* the platform's time of the message; 0 = unknown */
 };
 
 enum reply_kind {

@@ -33,6 +33,8 @@ enum store_mode { STORE_MODE_DEFAULT = 0, STORE_MODE_SINGLE = 1, STORE_MODE_CHAI
 struct store_exchange {
     const char *question; /* as it was sent to the model */
     const char *answer;
+    int64_t started_ms; /* wall clock, from the exchange's record */
+    int64_t ended_ms;
 };
 
 /* What a turn has to know about its session. Borrowed for the callback. */

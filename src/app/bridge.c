@@ -1,0 +1,318 @@
+#include "app/bridge.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "chat/templates.h"
+#include "llm/demo.h"
+#include "llm/openai.h"
+#include "llm/root.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/mem.h"
+
+#define DEMO_CHUNK_DELAY_MS 25
+
+extern char **environ;
+
+static bool has_environment_config(void)
+{
+    static const char *const names[] = {"APIKEY", "API_KEY", "BASE_URL", "API_ROOT", "PROVIDER"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const char *value = getenv(names[i]);
+        if (value && *value)
+            return true;
+    }
+    return false;
+}
+
+/* Checks that need the rooms config may not know. Returns how many there were. */
+static int print_deeper_problems(const struct config *config)
+{
+    int n = 0;
+    struct error error;
+    char root[ROOT_SIZE_MAX];
+    if (!*config->api_root && root_resolve(config->base_url, root, &error) != ST_OK) {
+        (void)fprintf(stderr, "错误 error: base_url: %s\n", error.text);
+        n++;
+    }
+    const struct {
+        const char *key;
+        const char *value;
+    } proxies[] = {{"http_proxy", config->http_proxy}, {"dingtalk_proxy", config->dingtalk_proxy}};
+    for (size_t i = 0; i < 2; i++) {
+        if (url_check_proxy(proxies[i].value, &error) != ST_OK) {
+            (void)fprintf(stderr, "错误 error: %s: %s\n", proxies[i].key, error.text);
+            n++;
+        }
+    }
+    for (size_t i = 0; i < config->webhook_hosts.n; i++) {
+        if (url_check_host_pattern(config->webhook_hosts.items[i], &error) != ST_OK) {
+            (void)fprintf(stderr, "错误 error: webhook_hosts: %s\n", error.text);
+            n++;
+        }
+    }
+    return n;
+}
+
+/* The process's environment, and PROVIDER=demo behind it in demo mode. The array is the caller's.
+ */
+static char **environment_for(bool is_demo)
+{
+    size_t n = 0;
+    while (environ[n])
+        n++;
+    static char demo[] = "PROVIDER=demo";
+    char **copy = xcalloc(n + 2, sizeof(*copy));
+    for (size_t i = 0; i < n; i++)
+        copy[i] = environ[i];
+    if (is_demo)
+        copy[n] = demo;
+    return copy;
+}
+
+static int print_problems(const struct config_problems *problems)
+{
+    int n_warnings = 0;
+    for (size_t i = 0; i < problems->n; i++) {
+        const struct config_problem *problem = &problems->items[i];
+        (void)fprintf(stderr, "%s: %s\n", problem->is_error ? "错误 error" : "警告 warning",
+                      problem->text);
+        n_warnings += !problem->is_error;
+    }
+    return n_warnings;
+}
+
+int bridge_load_config(const char *path, struct config **ret_config, int *ret_warnings)
+{
+    DB_CLEANUP(free_charp) char *file = config_find(path);
+    bool is_demo = !*file && !has_environment_config();
+    if (is_demo)
+        (void)fputs("没有找到 config.yml / config.json，也没有 APIKEY "
+                    "环境变量：以演示模式运行，回答都是内置的示例。\n"
+                    "No configuration found: demo mode, every answer is a built-in example. "
+                    "See config.example.yml.\n",
+                    stderr);
+    char **environment = environment_for(is_demo);
+    struct config_problems problems = {0};
+    struct config *config = NULL;
+    enum status status = config_load(file, environment, &config, &problems);
+    int n_warnings = print_problems(&problems);
+    config_problems_done(&problems);
+    free(environment);
+    if (ret_warnings)
+        *ret_warnings = n_warnings;
+    if (status != ST_OK)
+        return status == ST_NOT_FOUND ? EX_NOINPUT : EX_CONFIG;
+    if (print_deeper_problems(config) > 0) {
+        config_free(config);
+        return EX_CONFIG;
+    }
+    *ret_config = config;
+    return 0;
+}
+
+static void register_secrets(const struct config *config)
+{
+    log_add_secret(config->api_key);
+    for (size_t i = 0; i < config->app_secrets.n; i++)
+        log_add_secret(config->app_secrets.items[i]);
+    for (size_t i = 0; i < config->n_credentials; i++)
+        log_add_secret(config->credentials[i].client_secret);
+}
+
+static enum status open_llm(struct bridge *bridge, struct error *ret_err)
+{
+    const struct config *config = bridge->config;
+    if (config->provider == CONFIG_PROVIDER_DEMO) {
+        bridge->llm = demo_new(bridge->loop, config->language == CONFIG_EN, DEMO_CHUNK_DELAY_MS);
+        log_event(LOG_WARN, "llm", "demo_mode", LOG_S("meaning", "answers are built-in examples"));
+        return ST_OK;
+    }
+    char root[ROOT_SIZE_MAX];
+    enum status status = ST_OK;
+    if (*config->api_root)
+        (void)snprintf(root, sizeof(root), "%s", config->api_root);
+    else
+        status = root_resolve(config->base_url, root, ret_err);
+    if (status != ST_OK)
+        return status;
+    struct openai_settings settings = {
+        .root = root,
+        .api_key = config->api_key,
+        .model = config->model,
+        .image_model = config->image_model,
+        .system_prompt = config->system_prompt,
+        .proxy = config->http_proxy,
+        .has_temperature = config->has_temperature,
+        .temperature = config->temperature,
+        .max_answer_tokens = config->max_answer_len,
+        .timeout_ms = config->llm_timeout_s * 1000,
+        .image_timeout_ms = config->image_timeout_s * 1000,
+        .max_answer_bytes = (size_t)config->max_answer_bytes,
+        .max_image_bytes = (size_t)config->max_image_bytes,
+    };
+    bridge->llm = openai_new(bridge->loop, bridge->client, &settings);
+    char proxy[300] = "-";
+    if (*config->http_proxy)
+        url_for_log(config->http_proxy, proxy, sizeof(proxy));
+    log_event(LOG_INFO, "llm", "ready", LOG_S("root", root), LOG_S("model", config->model),
+              LOG_S("proxy", proxy));
+    return ST_OK;
+}
+
+/* The operator's prompt.yml when there is one, else the built-in templates. */
+static int load_templates(struct bridge *bridge)
+{
+    struct config_problems problems = {0};
+    enum status status = prompts_load(bridge->config->prompt_file, &bridge->prompts, &problems);
+    (void)print_problems(&problems);
+    config_problems_done(&problems);
+    if (status == ST_NOT_FOUND)
+        return 0;
+    if (status != ST_OK)
+        return EX_CONFIG;
+    bridge->templates =
+        xcalloc(bridge->prompts.n ? bridge->prompts.n : 1, sizeof(*bridge->templates));
+    for (size_t i = 0; i < bridge->prompts.n; i++) {
+        const struct prompt *prompt = &bridge->prompts.items[i];
+        bridge->templates[i] = (struct template){prompt->title, prompt->prefix, prompt->suffix};
+    }
+    log_event(LOG_INFO, "config", "templates", LOG_S("file", bridge->config->prompt_file),
+              LOG_I("count", bridge->prompts.n));
+    return 0;
+}
+
+static void make_webhook_rules(struct bridge *bridge)
+{
+    static const char *const builtin[] = {"oapi.dingtalk.com", "api.dingtalk.com"};
+    const struct config_list *listed = &bridge->config->webhook_hosts;
+    size_t n = listed->n ? listed->n : 2;
+    bridge->webhook_rules = xcalloc(n, sizeof(*bridge->webhook_rules));
+    bridge->n_webhook_rules = n;
+    for (size_t i = 0; i < n; i++)
+        bridge->webhook_rules[i] = listed->n ? (struct url_host_rule){listed->items[i], false}
+                                             : (struct url_host_rule){builtin[i], true};
+}
+
+static int fail(int exit_code, const char *what, const struct error *error)
+{
+    log_event(LOG_ERROR, "app", "cannot_start", LOG_S("what", what), LOG_S("reason", error->text));
+    return exit_code;
+}
+
+int bridge_open(struct bridge *bridge, struct config *config)
+{
+    bridge->config = config;
+    log_set_level((enum log_level)config->log_level);
+    register_secrets(config);
+    struct error error = {0};
+    if (clock_set_timezone(config->timezone) != ST_OK)
+        return fail(EX_CONFIG, "timezone",
+                    &(struct error){.text = "the system does not know this time zone"});
+    if (loop_new(&bridge->loop) != ST_OK)
+        return fail(EX_OSERR, "event loop", &(struct error){.text = "libevent gave none"});
+    bridge->work = work_new(bridge->loop);
+    /* Room for the LLM's exchanges, and as much again for webhooks. */
+    if (http_client_new(bridge->loop, "dingbridge/" DINGBRIDGE_VERSION,
+                        (long)config->llm_parallel * 2, &bridge->client) != ST_OK)
+        return fail(EX_SOFTWARE, "http client", &(struct error){.text = "libcurl gave none"});
+    if (open_llm(bridge, &error) != ST_OK)
+        return fail(EX_CONFIG, "llm", &error);
+    make_webhook_rules(bridge);
+    return load_templates(bridge);
+}
+
+/* Like mkdir -p. */
+static int make_directory(const char *path)
+{
+    DB_CLEANUP(free_charp) char *copy = xstrdup(path);
+    for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(copy, 0750) != 0 && errno != EEXIST)
+            return errno;
+        *slash = '/';
+    }
+    if (mkdir(copy, 0750) != 0 && errno != EEXIST)
+        return errno;
+    return access(copy, W_OK | X_OK) == 0 ? 0 : errno;
+}
+
+static int open_data(struct bridge *bridge, const char *db_name)
+{
+    const char *data_dir = bridge->config->data_dir;
+    DB_CLEANUP(free_charp) char *images_dir = xasprintf("%s/images", data_dir);
+    int problem = make_directory(images_dir);
+    struct error error = {0};
+    if (problem) {
+        error_set(&error, ST_STORE, problem, "%s: %s", images_dir, strerror(problem));
+        return fail(EX_CANTCREAT, "data_dir", &error);
+    }
+    DB_CLEANUP(free_charp) char *db = xasprintf("%s/%s", data_dir, db_name);
+    if (store_open_sqlite(bridge->loop, db, &bridge->store, &error) != ST_OK)
+        return fail(EX_IOERR, "store", &error);
+    bridge->images =
+        image_store_new(bridge->work, images_dir, (size_t)bridge->config->max_image_bytes);
+    return 0;
+}
+
+int bridge_open_chat(struct bridge *bridge, struct platform *platform, const char *db_name)
+{
+    const struct config *config = bridge->config;
+    bridge->platform = platform;
+    int exit_code = open_data(bridge, db_name);
+    if (exit_code)
+        return exit_code;
+    size_t n_builtin;
+    const struct template *builtin = templates_builtin(&n_builtin);
+    struct chat_settings settings = {
+        .language = config->language == CONFIG_EN ? LANGUAGE_EN : LANGUAGE_ZH,
+        .is_chain_default = config->default_mode == CONFIG_MODE_CHAIN,
+        .session_timeout_s = config->session_timeout_s,
+        .max_request = config->max_request,
+        .max_text_tokens = config->max_text,
+        .answer_tokens = config->max_answer_len,
+        .max_answer_bytes = (size_t)config->max_answer_bytes,
+        .max_pending = (size_t)config->max_pending,
+        .llm_parallel = (size_t)config->llm_parallel,
+        .system_prompt = config->system_prompt,
+        .help = config->help,
+        .service_url = config->service_url,
+        .templates = bridge->templates ? bridge->templates : builtin,
+        .n_templates = bridge->templates ? bridge->prompts.n : n_builtin,
+    };
+    bridge->chat = chat_new(bridge->loop, bridge->store, bridge->llm, bridge->platform,
+                            bridge->images, &settings);
+    return 0;
+}
+
+void bridge_quiesce(struct bridge *bridge)
+{
+    if (bridge->chat)
+        chat_stop(bridge->chat);
+    store_close(bridge->store);
+    bridge->store = NULL;
+    work_free(bridge->work);
+    bridge->work = NULL;
+}
+
+void bridge_close(struct bridge *bridge)
+{
+    bridge_quiesce(bridge);
+    chat_free(bridge->chat);
+    image_store_free(bridge->images);
+    if (bridge->platform)
+        bridge->platform->ops->free(bridge->platform);
+    llm_free(bridge->llm);
+    http_client_free(bridge->client);
+    loop_free(bridge->loop);
+    free(bridge->webhook_rules);
+    free(bridge->templates);
+    prompts_done(&bridge->prompts);
+    config_free(bridge->config);
+    *bridge = (struct bridge){0};
+}

@@ -1,0 +1,56 @@
+/*
+ * The wiring that every way of running shares: from a configuration to loop, store, LLM and chat.
+ * What differs (the platform, the HTTP port) is added by serve.c and terminal.c.
+ */
+#ifndef DB_APP_BRIDGE_H
+#define DB_APP_BRIDGE_H
+
+#include <stdio.h>
+
+#include "chat/chat.h"
+#include "chat/image_store.h"
+#include "config/config.h"
+#include "config/prompts.h"
+#include "llm/llm.h"
+#include "net/http_client.h"
+#include "net/url.h"
+#include "net/work.h"
+#include "store/store.h"
+
+struct bridge {
+    struct config *config;
+    struct prompts prompts;
+    struct template *templates; /* of prompts; NULL: the built-in ones */
+    struct loop *loop;
+    struct work *work;
+    struct http_client *client;
+    struct llm *llm;
+    struct store *store;
+    struct image_store *images;
+    struct platform *platform;
+    struct chat *chat;
+    struct url_host_rule *webhook_rules;
+    size_t n_webhook_rules;
+};
+
+/*
+ * Finds and reads the configuration (`path` NULL: the default places). With no file and no key in
+ * the environment this is demo mode, and said so on standard error. Prints every problem; returns a
+ * sysexits code, 0 when the configuration can be used. *ret_warnings counts what was only worth a
+ * warning (NULL is fine).
+ */
+int bridge_load_config(const char *path, struct config **ret_config, int *ret_warnings);
+
+/* loop, worker, HTTP client, LLM; then the prompts. Takes the config over. Returns a sysexits code;
+ * on failure the reason has been printed and bridge_close must still be called. */
+int bridge_open(struct bridge *bridge, struct config *config);
+/* Data directory, store (a file of that name in it), images, chat on the given platform (taken
+ * over). */
+int bridge_open_chat(struct bridge *bridge, struct platform *platform, const char *db_name);
+/* Nothing moves any more and no callback of store or worker is left: what they reach into may be
+ * freed now. */
+void bridge_quiesce(struct bridge *bridge);
+/* Everything in the right order. What was not opened is skipped. */
+void bridge_close(struct bridge *bridge);
+
+#endif

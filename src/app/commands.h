@@ -1,0 +1,16 @@
+/* The program's subcommands. Each returns a sysexits code. */
+#ifndef DB_APP_COMMANDS_H
+#define DB_APP_COMMANDS_H
+
+#include <stdbool.h>
+
+struct options {
+    const char *config; /* NULL: the default places */
+    bool is_online;     /* check: ask the endpoint as well */
+};
+
+int serve_main(const struct options *options);
+int check_main(const struct options *options);
+int terminal_main(const struct options *options);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * The life of messages: takes them from a platform, keeps them in the store, gets answers from the
+ * LLM, hands them to the platform's sinks. One turn a message, one turn a session at a time.
+ */
+#ifndef DB_CHAT_CHAT_H
+#define DB_CHAT_CHAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "chat/image_store.h"
+#include "chat/platform.h"
+#include "chat/template.h"
+#include "chat/words.h"
+#include "llm/llm.h"
+#include "net/loop.h"
+#include "store/store.h"
+
+struct chat;
+
+/* Borrowed strings and arrays must outlive the chat. */
+struct chat_settings {
+    enum language language;
+    bool is_chain_default;
+    int64_t session_timeout_s;
+    int64_t max_request;     /* questions and images per person and local day; 0 = no limit */
+    int64_t max_text_tokens; /* window: system prompt, context, question and the answer's share */
+    int64_t answer_tokens;   /* the answer's share; 0: a quarter of the window */
+    size_t max_answer_bytes;
+    size_t max_pending;        /* turns in memory; further messages are not acknowledged */
+    size_t llm_parallel;       /* LLM exchanges at once; further turns wait */
+    const char *system_prompt; /* for the window's arithmetic; the provider sends it */
+    const char *help;          /* "" or the operator's own help text */
+    const char *service_url;   /* "" or where people reach /images */
+    const struct template *templates;
+    size_t n_templates;
+};
+
+struct chat *chat_new(struct loop *loop, struct store *store, struct llm *llm,
+                      struct platform *platform, struct image_store *images,
+                      const struct chat_settings *settings);
+/* After store_close: the store's callbacks reach into the turns. Cancels what runs; unfinished
+ * turns stay in the inbox. */
+void chat_free(struct chat *chat);
+
+/* The way in for platforms. */
+struct receiver *chat_receiver(struct chat *chat);
+/* Takes up what an earlier run acknowledged and did not finish. Once, at start. */
+void chat_resume(struct chat *chat);
+/* Takes no new messages; `done` fires when no turn is left or timeout_ms passed, whichever is
+ * first. */
+void chat_drain(struct chat *chat, int64_t timeout_ms, loop_fn done, void *arg);
+/* From now on nothing moves: callbacks of store, LLM and sinks are ignored. Before store_close. */
+void chat_stop(struct chat *chat);
+/* Ends the running answer of a session, keeping what was said so far. False when none runs. */
+bool chat_cancel_answer(struct chat *chat, const struct store_session_key *key);
+
+struct chat_stats {
+    int64_t received; /* messages handed in */
+    int64_t duplicates;
+    int64_t not_stored;
+    int64_t answered; /* turns that ended delivered */
+    int64_t failed;   /* turns whose LLM exchange failed */
+    int64_t undelivered;
+    int64_t refused_by_limit;
+    size_t turns_open;
+    size_t asking; /* LLM exchanges that run */
+};
+void chat_get_stats(const struct chat *chat, struct chat_stats *ret_stats);
+
+#endif

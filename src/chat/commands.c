@@ -1,0 +1,138 @@
+#include "chat/commands.h"
+
+#include <stdio.h>
+
+#include "chat/turn.h"
+#include "util/clock.h"
+
+static bool is_english(const struct turn *turn)
+{
+    return turn->chat->settings.language == LANGUAGE_EN;
+}
+
+static void run_help(struct turn *turn, struct str argument)
+{
+    if (*turn->chat->settings.help) {
+        buf_puts(&turn->shown, turn->chat->settings.help);
+        turn_say(turn);
+        return;
+    }
+    turn_put(turn, WORD_HELP_HEAD, NULL);
+    size_t n;
+    const struct command *table = commands_table(&n);
+    for (size_t i = 0; i < n; i++) {
+        if (table[i].usage)
+            buf_printf(&turn->shown, "- **%s**：%s\n", table[i].usage,
+                       is_english(turn) ? table[i].help_en : table[i].help_zh);
+    }
+    turn_put(turn, WORD_HELP_ASK, NULL);
+    turn_say(turn);
+}
+
+static void write_duration(const struct turn *turn, int64_t seconds, struct buf *out)
+{
+    bool is_minutes = seconds % 60 == 0;
+    char number[24];
+    (void)snprintf(number, sizeof(number), "%lld",
+                   (long long)(is_minutes ? seconds / 60 : seconds));
+    words_put(out, turn->chat->settings.language,
+              is_minutes ? WORD_DURATION_MINUTES : WORD_DURATION_SECONDS,
+              (const char *const[]){number, NULL});
+}
+
+static const char *default_mode_name(const struct turn *turn)
+{
+    const struct chat_settings *settings = &turn->chat->settings;
+    return words_get(settings->language,
+                     settings->is_chain_default ? WORD_NAME_CHAIN : WORD_NAME_SINGLE);
+}
+
+static void set_mode(struct turn *turn, enum store_mode mode)
+{
+    const struct chat_settings *settings = &turn->chat->settings;
+    bool is_chain = mode == STORE_MODE_CHAIN;
+    bool is_default = settings->is_chain_default == is_chain;
+    char until[CLOCK_HM_SIZE];
+    clock_local_minute(clock_wall_ms() + settings->session_timeout_s * 1000, until);
+    struct buf timeout = BUF_INIT(64);
+    write_duration(turn, settings->session_timeout_s, &timeout);
+    enum word word = is_chain ? (is_default ? WORD_MODE_CHAIN_STAYS : WORD_MODE_CHAIN)
+                              : (is_default ? WORD_MODE_SINGLE_STAYS : WORD_MODE_SINGLE);
+    turn_put(turn, word,
+             (const char *const[]){until, default_mode_name(turn), buf_cstr(&timeout), NULL});
+    buf_done(&timeout);
+    turn->change = STORE_SESSION_SET_MODE;
+    turn->new_mode = mode;
+    turn_say(turn);
+}
+
+static void run_single(struct turn *turn, struct str argument)
+{
+    set_mode(turn, STORE_MODE_SINGLE);
+}
+
+static void run_chain(struct turn *turn, struct str argument)
+{
+    set_mode(turn, STORE_MODE_CHAIN);
+}
+
+static void run_reset(struct turn *turn, struct str argument)
+{
+    turn_put(turn, WORD_RESET, (const char *const[]){default_mode_name(turn), NULL});
+    turn->change = STORE_SESSION_FORGET;
+    turn_say(turn);
+}
+
+static void run_templates(struct turn *turn, struct str argument)
+{
+    const struct chat_settings *settings = &turn->chat->settings;
+    turn_put(turn, WORD_TEMPLATES_HEAD, NULL);
+    for (size_t i = 0; i < settings->n_templates; i++)
+        buf_printf(&turn->shown, "- `%s`\n", settings->templates[i].title);
+    turn_put(turn, WORD_TEMPLATES_TAIL, NULL);
+    turn_say(turn);
+}
+
+static void run_image_help(struct turn *turn, struct str argument)
+{
+    turn_put(turn, WORD_IMAGE_HELP, NULL);
+    turn_say(turn);
+}
+
+static void run_balance(struct turn *turn, struct str argument)
+{
+    turn_look_up_balance(turn);
+}
+
+static void run_draw(struct turn *turn, struct str argument)
+{
+    if (argument.n == 0)
+        run_image_help(turn, argument);
+    else
+        turn_draw(turn, argument);
+}
+
+#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static const struct command table[] = {
+    {NAMES("", "帮助"), false, false, run_help, "帮助", "显示这份说明", "this text"},
+    {NAMES("单聊"), false, false, run_single, "单聊", "每个问题单独回答，不记上文",
+     "every question is answered alone"},
+    {NAMES("串聊"), false, false, run_chain, "串聊", "带着上文连续对话",
+     "a conversation that remembers what was said"},
+    {NAMES("重置", "退出", "结束"), false, false, run_reset, "重置 / 退出 / 结束",
+     "忘记上文，回到默认模式", "forget what was said and return to the default mode"},
+    {NAMES("模板"), false, false, run_templates, "模板", "列出提示词模板，用法 `#模板名 内容`",
+     "list the prompt templates; use `#template your text`"},
+    {NAMES("图片"), false, false, run_image_help, "图片", "画图的用法", "how to draw images"},
+    {NAMES("#图片"), true, true, run_draw, "#图片 描述", "按描述画一张图",
+     "draw an image of the description"},
+    {NAMES("余额"), false, false, run_balance, "余额", "查询模型服务的余额",
+     "the balance at the model service"},
+};
+
+const struct command *commands_table(size_t *ret_n)
+{
+    *ret_n = sizeof(table) / sizeof(table[0]);
+    return table;
+}

@@ -1,0 +1,26 @@
+/* The command words. A command is a row: its names, whether text follows, its line in the help, and
+ * what it does. */
+#ifndef DB_CHAT_COMMANDS_H
+#define DB_CHAT_COMMANDS_H
+
+#include <stdbool.h>
+
+#include "util/str.h"
+
+struct turn;
+
+struct command {
+    const char *const
+        *names; /* NULL-terminated; matched exactly, or as the beginning when takes_text */
+    bool takes_text;
+    bool is_charged; /* with text behind it, counts against the daily limit */
+    /* Moves the turn on: turn_say, turn_draw, … exactly one of them. */
+    void (*run)(struct turn *turn, struct str argument);
+    const char *usage; /* as typed, for the help; NULL: not listed */
+    const char *help_zh;
+    const char *help_en;
+};
+
+const struct command *commands_table(size_t *ret_n);
+
+#endif

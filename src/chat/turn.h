@@ -1,0 +1,115 @@
+/*
+ * A turn: the life of one message from its acceptance to the end of its inbox row. Private to
+ * src/chat; commands move a turn on with exactly one of turn_say, turn_ask, turn_draw,
+ * turn_look_up_balance.
+ *
+ *   ACCEPTING → WAITING → READING ┐
+ *        │         └──────────────┴→ (route) → QUEUED → ASKING ──┐
+ *        │                              ├────→ DRAWING ──────────┤
+ *        │                              ├────→ LOOKING ──────────┤
+ *        │                              └────────────────────────┴→ DELIVERING → SETTLING →
+ * FINISHED └→ FINISHED (known already, or not stored)
+ */
+#ifndef DB_CHAT_TURN_H
+#define DB_CHAT_TURN_H
+
+#include "chat/chat_state.h"
+#include "chat/context.h"
+#include "chat/lane.h"
+#include "chat/message_record.h"
+#include "chat/route.h"
+#include "util/buf.h"
+#include "util/json.h"
+
+enum turn_state {
+    TURN_ACCEPTING, /* the store is writing it down */
+    TURN_WAITING,   /* behind another turn of its session */
+    TURN_READING,   /* its session is read again, because it had to wait */
+    TURN_QUEUED,    /* for an LLM place */
+    TURN_ASKING,
+    TURN_DRAWING,
+    TURN_LOOKING, /* for the balance */
+    TURN_DELIVERING,
+    TURN_SETTLING,
+    TURN_FINISHED,
+};
+
+#define TURN_REFERENCE_SIZE 11 /* ten hex digits and NUL */
+
+struct turn {
+    struct list node; /* chat->turns */
+    struct list lane_node;
+    struct list place_node; /* chat->want_place */
+    struct chat *chat;
+    struct lane *lane;
+    enum turn_state state;
+    char reference[TURN_REFERENCE_SIZE]; /* what people are told and the log shows */
+    int64_t started_ms;                  /* wall clock */
+
+    json_t *record; /* owns the strings of message */
+    struct message message;
+    struct route route; /* borrows from message */
+
+    receipt_fn receipt;
+    void *receipt_arg;
+    int64_t inbox_id;
+    bool is_over_limit;
+    bool is_session_known;
+    enum store_mode mode;        /* that holds for this turn */
+    enum store_mode stored_mode; /* as chosen earlier; DEFAULT when that has expired */
+    bool had_mode;               /* a chosen mode is stored, expired or not */
+    struct context context;
+
+    struct sink *sink;
+    uint64_t llm_id; /* 0: no exchange runs */
+    bool has_place;
+    bool is_halved; /* the context was cut down once because the model found it too long */
+    struct timer *retry_timer;
+    int retries;
+
+    const char *kind;    /* of the exchange; NULL: nothing was asked */
+    struct buf question; /* as sent to the model */
+    struct buf answer;   /* as it came */
+    struct buf shown;    /* what the person gets */
+    enum reply_kind reply_kind;
+    bool is_failure; /* the sink is told to fail, not to finish */
+    int parts_done;
+    const char *outcome;
+    const char *model; /* borrowed from the LLM */
+    enum llm_failure failure;
+    struct llm_usage usage;
+    enum store_session_change change;
+    enum store_mode new_mode;
+};
+
+/* A message from a platform. `receipt` is called when it is known whether it can be acknowledged.
+ */
+void turn_receive(struct chat *chat, const struct message *message, receipt_fn receipt,
+                  void *receipt_arg);
+/* A message of an earlier run. False when its record cannot be read. */
+bool turn_resume(struct chat *chat, const struct store_unfinished *unfinished);
+/* Something that the turn waited for has changed: its lane, or a place. */
+void turn_step(struct turn *turn);
+/* Asks now; chat calls it when a place is free. */
+void turn_take_place(struct turn *turn);
+/* Ends a running answer; what was said so far is kept and delivered. False when none runs. */
+bool turn_cancel_answer(struct turn *turn);
+/* At the very end: frees without delivering or settling. */
+void turn_abandon(struct turn *turn);
+
+/* For commands. `turn->shown` holds the words. */
+void turn_say(struct turn *turn);
+/* Appends a sentence to turn->shown. */
+void turn_put(struct turn *turn, enum word word, const char *const *args);
+void turn_ask(struct turn *turn, const char *kind); /* turn->question holds the question */
+void turn_draw(struct turn *turn, struct str prompt);
+void turn_look_up_balance(struct turn *turn);
+
+/* Between turn.c and turn_answer.c. */
+extern const struct sink_handlers turn_sink_handlers;
+void turn_set_state(struct turn *turn, enum turn_state state);
+void turn_deliver(struct turn *turn);
+void turn_stop_exchange(struct turn *turn);
+struct store_session_key turn_session_key(const struct turn *turn);
+
+#endif

@@ -1,0 +1,147 @@
+#include "chat/words.h"
+
+#include <assert.h>
+#include <string.h>
+
+struct sentence {
+    const char *zh;
+    const char *en;
+};
+
+static const struct sentence sentences[WORD_COUNT] = {
+    [WORD_HELP_HEAD] = {"### 我能做什么\n\n", "### What I can do\n\n"},
+    [WORD_HELP_ASK] =
+        {"\n直接发送问题即可提问：群里先 @我，私聊直接说。单聊时每个问题互不相干，串聊会记住上文。",
+         "\nJust send your question: mention me first in a group, or write directly in a private "
+         "chat. In 单聊 "
+         "every question stands alone; 串聊 remembers what was said."},
+    [WORD_MODE_SINGLE] =
+        {"已进入**单聊**模式：每个问题单独回答。{2}没有新消息（最早 {0}）后回到默认的{1}模式。",
+         "**单聊** mode: every question is answered alone. After {2} without a message (not before "
+         "{0}) it falls "
+         "back to {1}, the default."},
+    [WORD_MODE_CHAIN] = {"已进入**串聊**模式：我会记住上文。{2}没有新消息（最早 "
+                         "{0}）后忘记上文，回到默认的{1}模式。发送 重置 可立即忘记。",
+                         "**串聊** mode: I remember what was said. After {2} without a message "
+                         "(not before {0}) I forget it and "
+                         "fall back to {1}, the default. Send 重置 to forget at once."},
+    [WORD_MODE_SINGLE_STAYS] =
+        {"已进入**单聊**模式：每个问题单独回答。这也是默认模式。",
+         "**单聊** mode: every question is answered alone. This is the default mode."},
+    [WORD_MODE_CHAIN_STAYS] = {"已进入**串聊**模式：我会记住上文，{2}没有新消息（最早 "
+                               "{0}）后忘记。这也是默认模式。发送 重置 可立即忘记。",
+                               "**串聊** mode: I remember what was said and forget it after {2} "
+                               "without a message (not before {0}). "
+                               "This is the default mode. Send 重置 to forget at once."},
+    [WORD_NAME_SINGLE] = {"单聊", "单聊 (single)"},
+    [WORD_NAME_CHAIN] = {"串聊", "串聊 (chained)"},
+    [WORD_RESET] = {"已重置：上文已忘记，模式回到{0}。",
+                    "Reset: what was said is forgotten, the mode is {0} again."},
+    [WORD_TEMPLATES_HEAD] = {"### 模板\n\n", "### Templates\n\n"},
+    [WORD_TEMPLATES_TAIL] =
+        {"\n用法：`#模板名 内容`；只发送 `#模板名` 可以看到模板的全文。",
+         "\nUse: `#template your text`; a bare `#template` shows its full text."},
+    [WORD_TEMPLATE_SHOW] = {"### {0}\n\n{1}\n\n用法：`{0} 内容`",
+                            "### {0}\n\n{1}\n\nUse: `{0} your text`"},
+    [WORD_IMAGE_HELP] =
+        {"### 画图\n\n发送 `#图片 描述`，我会按描述画一张图。描述越具体越好，例如：\n\n`#图片 "
+         "雪后的故宫，清晨，水彩画`",
+         "### Images\n\nSend `#图片 description` and I will draw it. The more precise the better, "
+         "for example:\n\n"
+         "`#图片 a red panda in a library, watercolour`"},
+    [WORD_IMAGE_ANSWER] = {"![图片]({0})\n\n{1}", "![image]({0})\n\n{1}"},
+    [WORD_IMAGE_NO_URL] =
+        {"图片已画好，但还不能显示：请管理员在配置里填写 service_url（钉钉能访问到的本服务地址）。",
+         "The image is ready but cannot be shown: the administrator has to set service_url, this "
+         "service's "
+         "address as DingTalk reaches it."},
+    [WORD_IMAGE_NOT_SAVED] =
+        {"图片已画好，但没能保存。请把编号 {0} 告诉管理员。",
+         "The image was drawn but could not be saved. Please give the reference {0} to the "
+         "administrator."},
+    [WORD_NOT_TEXT] =
+        {"我现在只能读文字消息，还看不了图片、语音、文件和富文本。请把问题打成文字再发给我。",
+         "I can only read text messages so far: no pictures, voice, files or rich text. Please "
+         "type "
+         "your question."},
+    [WORD_LIMIT] =
+        {"今天的提问次数已达上限（每人每天 {0} 次），{1} 后可以继续提问。命令（如 "
+         "帮助、重置）不受影响。",
+         "You have reached today's 上限 (limit: {0} questions a person and day). You can ask again "
+         "after {1}. Commands such as 帮助 still work."},
+    [WORD_BALANCE_HEAD] = {"### 余额（{0}）\n\n", "### Balance ({0})\n\n"},
+    [WORD_BALANCE_TOTAL] = {"- 总额：{0}\n", "- Total: {0}\n"},
+    [WORD_BALANCE_USED] = {"- 已用：{0}\n", "- Used: {0}\n"},
+    [WORD_BALANCE_LEFT] = {"- 剩余：{0}\n", "- Left: {0}\n"},
+    [WORD_BALANCE_UNLIMITED] = {"- 剩余：不限额\n", "- Left: unlimited\n"},
+    [WORD_BALANCE_EXPIRES] = {"- 有效期至：{0}\n", "- Expires: {0}\n"},
+    [WORD_BALANCE_NEVER] = {"- 有效期：长期\n", "- Expires: never\n"},
+    [WORD_BALANCE_NONE] =
+        {"这个服务商（{0}）没有提供余额查询接口，请到它的控制台查看。",
+         "This provider ({0}) has no way to ask for a balance. Please look at its console."},
+    [WORD_CUT_NOTE] = {"\n\n> ⚠️ 回答没有说完：{0}（编号 {1}）",
+                       "\n\n> ⚠️ The answer is not complete: {0} (reference {1})"},
+    [WORD_LENGTH_NOTE] =
+        {"\n\n> 回答到达了长度上限，可以发送“继续”（串聊模式）。",
+         "\n\n> The answer reached its length limit; in 串聊 mode you can ask to go on."},
+    [WORD_FAILED] = {"抱歉，这次没能回答：{0}（编号 {1}）",
+                     "Sorry, no answer this time: {0} (reference {1})"},
+    [WORD_FAIL_AUTH] =
+        {"模型服务拒绝了密钥，请联系管理员检查 api_key。",
+         "the model service refused the key; the administrator should check api_key."},
+    [WORD_FAIL_QUOTA] = {"模型服务的额度已用完，请联系管理员充值。",
+                         "the model service's quota is used up; please tell the administrator."},
+    [WORD_FAIL_RATE] = {"模型服务请求太频繁，请稍后再试。",
+                        "too many requests at the model service; please try later."},
+    [WORD_FAIL_MODEL] =
+        {"找不到配置的模型，请联系管理员检查 model 和 base_url。",
+         "the configured model was not found; the administrator should check model and base_url."},
+    [WORD_FAIL_TOO_LONG] = {"内容太长，超过了模型的上限，请缩短问题或发送 重置。",
+                            "the text is too long for the model; please shorten it or send 重置."},
+    [WORD_FAIL_REFUSED] = {"内容没有通过模型服务的安全检查，请换个说法。",
+                           "the model service's content check refused it; please rephrase."},
+    [WORD_FAIL_REQUEST] = {"模型服务不接受这个请求。",
+                           "the model service did not accept the request."},
+    [WORD_FAIL_BUSY] = {"模型服务暂时不可用，请稍后再试。",
+                        "the model service is not available; please try later."},
+    [WORD_FAIL_CONNECT] = {"连接不上模型服务。", "the model service could not be reached."},
+    [WORD_FAIL_TIMEOUT] = {"模型服务太久没有回应，超时了。", "the model service took too long."},
+    [WORD_FAIL_CUT] = {"模型服务的回答中途断开了。", "the model service's answer was cut off."},
+    [WORD_FAIL_GARBLED] =
+        {"模型服务返回了看不懂的内容（可能是网关或网页）。",
+         "the model service returned something that is no answer (a gateway or a web page?)."},
+    [WORD_FAIL_EMPTY] = {"模型服务返回了空的回答。", "the model service returned an empty answer."},
+    [WORD_FAIL_THOUGHT_OUT] =
+        {"回答的长度额度都用在思考上了，请管理员调大 max_answer_len。",
+         "the answer's budget was used up by thinking; the administrator should raise "
+         "max_answer_len."},
+    [WORD_FAIL_TOO_LARGE] = {"回答太大了。", "the answer is too large."},
+    [WORD_FAIL_UNSUPPORTED] = {"模型服务不支持这个功能。",
+                               "the model service does not support this."},
+    [WORD_FAIL_CANCELLED] = {"已停止。", "stopped."},
+    [WORD_FAIL_INTERNAL] = {"程序内部出错。", "an internal error."},
+    [WORD_DURATION_SECONDS] = {"{0} 秒", "{0} seconds"},
+    [WORD_DURATION_MINUTES] = {"{0} 分钟", "{0} minutes"},
+};
+
+const char *words_get(enum language language, enum word word)
+{
+    assert(word < WORD_COUNT);
+    return language == LANGUAGE_EN ? sentences[word].en : sentences[word].zh;
+}
+
+void words_put(struct buf *out, enum language language, enum word word, const char *const *args)
+{
+    size_t n_args = 0;
+    while (args && args[n_args])
+        n_args++;
+    for (const char *p = words_get(language, word); *p;) {
+        size_t index = (size_t)(p[0] == '{' && p[1] ? p[1] - '0' : 9);
+        if (index < n_args && p[2] == '}') {
+            buf_puts(out, args[index]);
+            p += 3;
+        } else {
+            buf_putc(out, *p++);
+        }
+    }
+}

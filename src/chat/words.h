@@ -1,0 +1,68 @@
+/* Every sentence the bridge says to people, Chinese and English, by name. */
+#ifndef DB_CHAT_WORDS_H
+#define DB_CHAT_WORDS_H
+
+#include "util/buf.h"
+
+enum language { LANGUAGE_ZH, LANGUAGE_EN };
+
+enum word {
+    WORD_HELP_HEAD,
+    WORD_HELP_ASK,
+    WORD_MODE_SINGLE,       /* {0} time of fallback, {1} default mode, {2} timeout */
+    WORD_MODE_CHAIN,        /* same */
+    WORD_MODE_SINGLE_STAYS, /* the chosen mode is the default */
+    WORD_MODE_CHAIN_STAYS,
+    WORD_NAME_SINGLE,
+    WORD_NAME_CHAIN,
+    WORD_RESET, /* {0} default mode */
+    WORD_TEMPLATES_HEAD,
+    WORD_TEMPLATES_TAIL,
+    WORD_TEMPLATE_SHOW, /* {0} title, {1} the template's text in a fence */
+    WORD_IMAGE_HELP,
+    WORD_IMAGE_ANSWER, /* {0} url, {1} prompt */
+    WORD_IMAGE_NO_URL,
+    WORD_IMAGE_NOT_SAVED, /* {0} reference */
+    WORD_NOT_TEXT,
+    WORD_LIMIT,         /* {0} limit, {1} time when it ends */
+    WORD_BALANCE_HEAD,  /* {0} provider */
+    WORD_BALANCE_TOTAL, /* {0} amount */
+    WORD_BALANCE_USED,
+    WORD_BALANCE_LEFT,
+    WORD_BALANCE_UNLIMITED,
+    WORD_BALANCE_EXPIRES, /* {0} date */
+    WORD_BALANCE_NEVER,
+    WORD_BALANCE_NONE, /* {0} provider */
+    WORD_CUT_NOTE,     /* after a partial answer: {0} reason, {1} reference */
+    WORD_LENGTH_NOTE,  /* the model's limit ended the text */
+    WORD_FAILED,       /* {0} reason, {1} reference */
+    WORD_FAIL_AUTH,
+    WORD_FAIL_QUOTA,
+    WORD_FAIL_RATE,
+    WORD_FAIL_MODEL,
+    WORD_FAIL_TOO_LONG,
+    WORD_FAIL_REFUSED,
+    WORD_FAIL_REQUEST,
+    WORD_FAIL_BUSY,
+    WORD_FAIL_CONNECT,
+    WORD_FAIL_TIMEOUT,
+    WORD_FAIL_CUT,
+    WORD_FAIL_GARBLED,
+    WORD_FAIL_EMPTY,
+    WORD_FAIL_THOUGHT_OUT,
+    WORD_FAIL_TOO_LARGE,
+    WORD_FAIL_UNSUPPORTED,
+    WORD_FAIL_CANCELLED,
+    WORD_FAIL_INTERNAL,
+    WORD_DURATION_SECONDS, /* {0} */
+    WORD_DURATION_MINUTES, /* {0} */
+    WORD_COUNT
+};
+
+/* Appends the sentence to `out`, with {0}, {1}, {2} replaced by args (NULL-terminated array; NULL
+ * for none). */
+void words_put(struct buf *out, enum language language, enum word word, const char *const *args);
+/* The bare sentence, for words without arguments. */
+const char *words_get(enum language language, enum word word);
+
+#endif
