@@ -1,6 +1,7 @@
 /*
  * Server-sent events (WHATWG HTML, "Server-sent events"): bytes cut anywhere → events. LF, CR and
- * CRLF end lines, a BOM at the start is skipped, comments are reported as life signs only.
+ * CRLF end lines, a BOM at the start is skipped, comments and the fields `id` and `retry` are
+ * ignored.
  */
 #ifndef DB_NET_SSE_H
 #define DB_NET_SSE_H
@@ -11,12 +12,14 @@
 #include "util/status.h"
 #include "util/str.h"
 
+/* Borrowed for the call. */
 struct sse_event {
     struct str type; /* "message" unless the stream said otherwise */
-    struct str data; /* several data lines are joined with LF */
+    struct str data; /* several data lines are joined with LF; may be empty */
 };
 
-/* Returning anything but ST_OK stops the parser: sse_feed returns that status. */
+/* Returning anything but ST_OK stops the parser: sse_feed returns that status. After a status other
+ * than ST_OK the parser is of no more use than to be given to sse_done. */
 typedef enum status (*sse_fn)(const struct sse_event *event, void *arg);
 
 struct sse {

@@ -15,7 +15,7 @@
 
 struct url {
     char scheme[16]; /* lower case */
-    char host[256];  /* lower case, without the brackets of an IPv6 literal */
+    char host[256];  /* lower case; an IPv6 address without brackets and in its shortest spelling */
     bool is_ipv6;    /* host was written in brackets */
     int port;        /* explicit port, else the scheme's (80, 443, socks 1080), else 0 */
     bool has_port;
@@ -27,14 +27,15 @@ struct url {
 
 /* Absolute URLs `scheme://[user[:pw]@]host[:port][/…]` of at most URL_SIZE_MAX bytes. Refused
  * (ST_INVAL): blanks, control bytes, backslashes, non-ASCII, percent signs or empty labels in the
- * host, a second @ in the authority, ports outside 1…65535, bracketed text that is no IPv6 address.
- */
+ * host, a second @ in the authority, ports outside 1…65535, bracketed text that is no IPv6 address,
+ * hosts that end in a number but are no plain IPv4 address (127.1, 0x7f000001). */
 enum status url_parse(struct str text, struct url *ret_url, struct error *ret_err) DB_MUST_CHECK;
 
 /*
- * A list of hosts that may be called. An entry is `host` or `host:port`, or `*.suffix`. Entries the
- * operator listed may be http or https and, without a port, any port; built-in entries are https on
- * port 443 only.
+ * A list of hosts that may be called. An entry is `host` or `*.suffix` (which does not take the
+ * bare suffix), each also with `:port`; IPv6 addresses stand in brackets. Entries the operator
+ * listed may be http or https and, without a port, any port; built-in entries are https on port 443
+ * only.
  */
 struct url_host_rule {
     const char *pattern;
@@ -48,8 +49,8 @@ enum status url_check_host_pattern(const char *pattern, struct error *ret_err) D
 /* ST_OK for "", http://, https://, socks4://, socks4a://, socks5:// or socks5h:// with host,
  * optional port, optional user:password. */
 enum status url_check_proxy(const char *text, struct error *ret_err) DB_MUST_CHECK;
-/* "scheme://host:port" for log lines: never the user-info, path or query. "-" for what does not
- * parse. */
+/* "scheme://host:port" (the port also where the scheme implies it) for log lines: never the
+ * user-info, path or query. "-" for what does not parse. */
 void url_for_log(const char *text, char *ret_text, size_t size);
 
 #endif

@@ -1,1 +1,100 @@
 #include "util/clock.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define ZONE_DIR "/usr/share/zoneinfo/"
+
+static int64_t read_ms(clockid_t id)
+{
+    struct timespec now;
+    (void)clock_gettime(id, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t clock_wall_ms(void)
+{
+    return read_ms(CLOCK_REALTIME);
+}
+
+int64_t clock_mono_ms(void)
+{
+    return read_ms(CLOCK_MONOTONIC);
+}
+
+/* A zone file begins with "TZif" (RFC 8536). */
+static bool zone_exists(const char *name)
+{
+    char path[256];
+    int n = snprintf(path, sizeof(path), ZONE_DIR "%s", name);
+    if (n < 0 || (size_t)n >= sizeof(path) || strstr(name, "..") || name[0] == '/')
+        return false;
+    FILE *file = fopen(path, "rbe");
+    if (!file)
+        return false;
+    char magic[4];
+    bool is_zone =
+        fread(magic, 1, sizeof(magic), file) == sizeof(magic) && memcmp(magic, "TZif", 4) == 0;
+    (void)fclose(file);
+    return is_zone;
+}
+
+enum status clock_set_timezone(const char *name)
+{
+    bool is_utc = strcmp(name, "UTC") == 0;
+    if (!is_utc && !zone_exists(name))
+        return ST_NOT_FOUND;
+    if (setenv("TZ", is_utc ? "UTC0" : name, 1) != 0)
+        return ST_INTERNAL;
+    tzset();
+    return ST_OK;
+}
+
+static struct tm local_time(int64_t wall_ms)
+{
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm local = {0};
+    (void)localtime_r(&seconds, &local);
+    return local;
+}
+
+void clock_local_day(int64_t wall_ms, char ret_day[CLOCK_DAY_SIZE])
+{
+    struct tm local = local_time(wall_ms);
+    if (strftime(ret_day, CLOCK_DAY_SIZE, "%Y-%m-%d", &local) == 0)
+        ret_day[0] = '\0';
+}
+
+int64_t clock_next_midnight_ms(int64_t wall_ms)
+{
+    struct tm local = local_time(wall_ms);
+    local.tm_mday++;
+    local.tm_hour = 0;
+    local.tm_min = 0;
+    local.tm_sec = 0;
+    local.tm_isdst = -1; /* mktime finds out what holds on that day */
+    return (int64_t)mktime(&local) * 1000;
+}
+
+void clock_stamp(int64_t wall_ms, char ret_stamp[CLOCK_STAMP_SIZE])
+{
+    struct tm local = local_time(wall_ms);
+    char day_time[20];
+    if (strftime(day_time, sizeof(day_time), "%Y-%m-%dT%H:%M:%S", &local) == 0)
+        day_time[0] = '\0';
+    long offset_min = local.tm_gmtoff / 60;
+    long distance = labs(offset_min);
+    (void)snprintf(ret_stamp, CLOCK_STAMP_SIZE, "%s.%03d%c%02d:%02d", day_time,
+                   (int)(wall_ms % 1000) & 1023, offset_min < 0 ? '-' : '+',
+                   (int)(distance / 60) % 100, (int)(distance % 60));
+}
+
+void clock_local_minute(int64_t wall_ms, char ret_text[CLOCK_HM_SIZE])
+{
+    struct tm local = local_time(wall_ms);
+    if (strftime(ret_text, CLOCK_HM_SIZE, "%Y-%m-%d %H:%M", &local) == 0)
+        ret_text[0] = '\0';
+}

@@ -18,7 +18,7 @@ int64_t clock_mono_ms(void); /* monotonic; only differences have a meaning */
 enum status clock_set_timezone(const char *name) DB_MUST_CHECK;
 
 #define CLOCK_DAY_SIZE 11   /* "2026-11-23" and NUL */
-#define CLOCK_STAMP_SIZE 30 /* "2026-11-23T21:00:00.123+08:00" and NUL */
+#define CLOCK_STAMP_SIZE 40 /* "2026-11-23T21:00:00.123+08:00" and NUL */
 #define CLOCK_HM_SIZE 18    /* "11-23 21:00" or "2026-11-23 21:00" and NUL */
 
 void clock_local_day(int64_t wall_ms, char ret_day[CLOCK_DAY_SIZE]);
