@@ -1,0 +1,81 @@
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from harness import Bridge, Double, ProxyDouble, Webhook  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def llm_process():
+    double = Double("llm")
+    yield double
+    double.stop()
+
+
+@pytest.fixture(scope="session")
+def webhook_process():
+    double = Webhook()
+    yield double
+    double.stop()
+
+
+@pytest.fixture
+def llm(llm_process):
+    llm_process.reset()
+    return llm_process
+
+
+@pytest.fixture
+def webhook(webhook_process):
+    webhook_process.reset()
+    return webhook_process
+
+
+@pytest.fixture
+def proxy():
+    """A function that starts proxies; they are stopped at the end."""
+    started = []
+
+    def start(*options):
+        started.append(ProxyDouble(*options))
+        return started[-1]
+
+    yield start
+    for double in started:
+        double.stop()
+
+
+@pytest.fixture
+def bridge(tmp_path, llm, webhook):
+    """A function that starts the program against the doubles: bridge(key=value, …). All are ended cleanly, and checked for sanitizer reports."""
+    started = []
+
+    def start(environment=None, files=None, raw=None, **keys):
+        config = {"api_key": "sk-test-1234567890", "base_url": llm.url, "model": "test-model", "port": 0, "listen": "127.0.0.1",
+                  "webhook_hosts": ["127.0.0.1"], "service_url": "http://bridge.example:8090"}
+        config.update(keys)
+        config = {key: value for key, value in config.items() if value is not None}
+        directory = tmp_path / f"run{len(started)}"
+        started.append(Bridge(directory, raw if raw is not None else config, environment, files))
+        return started[-1]
+
+    yield start
+    for program in started:
+        program.stop()
+
+
+@pytest.fixture
+def ask(webhook):
+    """ask(program, text, …) posts a message and gives what came back at its own webhook session: the texts joined."""
+    import harness
+
+    def send(program, text, count=1, **changes):
+        session = f"ask-{next(harness._serial)}"
+        status = program.post(harness.message(text, webhook.url, session, **changes))
+        assert status == 200
+        return "".join(webhook.wait_texts(count, session))
+
+    return send

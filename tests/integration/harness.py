@@ -1,0 +1,213 @@
+"""Starts the real program and the doubles, and talks to them as DingTalk would. Nothing here sleeps for luck: everything waits for a condition."""
+import base64
+import hashlib
+import hmac
+import http.client
+import itertools
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("DINGBRIDGE_BINARY", str(ROOT / "build" / "dingbridge"))
+DEADLINE_S = 20
+SANITIZER_REPORT = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|UndefinedBehaviorSanitizer|Assertion .* failed")
+_serial = itertools.count(1)
+
+
+def wait_for(condition, what, timeout_s=DEADLINE_S):
+    """The first true value of condition(); fails when there is none in time."""
+    end = time.monotonic() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"waited {timeout_s} s in vain for {what}"
+        time.sleep(0.01)
+
+
+class Double:
+    """One of the programs under tests/doubles."""
+
+    def __init__(self, name, *options):
+        self.process = subprocess.Popen([sys.executable, str(ROOT / "tests" / "doubles" / f"{name}.py"), *options],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        word, port = self.process.stdout.readline().split()
+        assert word == "ready"
+        self.port = int(port)
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def call(self, method, path, value=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
+        connection.request(method, path, json.dumps(value) if value is not None else None)
+        answer = json.loads(connection.getresponse().read())
+        connection.close()
+        return answer
+
+    def script(self, *behaviours):
+        self.call("POST", "/double/script", list(behaviours))
+
+    def journal(self):
+        return self.call("GET", "/double/journal")
+
+    def reset(self):
+        self.call("DELETE", "/double/journal")
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait(DEADLINE_S)
+        self.process.stdout.close()
+
+
+class ProxyDouble(Double):
+    """Prints what it was asked for instead of keeping a journal."""
+
+    def __init__(self, *options):
+        super().__init__("proxy", *options)
+        self.asked = []
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.asked.append(json.loads(line))
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait(DEADLINE_S)
+        self.reader.join()
+        self.process.stdout.close()
+
+
+def said(entry):
+    """The text of a message that reached the webhook double."""
+    message = entry["json"]
+    return message["markdown"]["text"] if message["msgtype"] == "markdown" else message["text"]["content"]
+
+
+class Webhook(Double):
+    def __init__(self):
+        super().__init__("webhook")
+
+    def delivered(self):
+        return [entry for entry in self.journal() if entry["outcome"] == "delivered"]
+
+    def texts(self, session=None):
+        return [said(entry) for entry in self.delivered() if session is None or entry["path"].endswith(f"session={session}")]
+
+    def wait_texts(self, count, session=None):
+        return wait_for(lambda: (lambda texts: texts if len(texts) >= count else None)(self.texts(session)),
+                        f"{count} messages at the webhook")
+
+
+class Bridge:
+    """The program under test, in a directory of its own."""
+
+    def __init__(self, directory, config, environment=None, files=None, arguments=("serve",), expect_ready=True):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(exist_ok=True)
+        if config is not None:
+            name = "config.yml" if isinstance(config, str) else "config.json"
+            text = config if isinstance(config, str) else json.dumps(config, ensure_ascii=False, indent=1)
+            (self.directory / name).write_text(text)
+        for name, text in (files or {}).items():
+            (self.directory / name).write_text(text)
+        self.environment = {"PATH": os.environ["PATH"], "HOME": str(self.directory), "LANG": "C.UTF-8",
+                            "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1",
+                            **(environment or {})}
+        self.arguments = arguments
+        self.process = None
+        self.port = None
+        self.log = []
+        self.start(expect_ready)
+
+    def start(self, expect_ready=True):
+        self.port = None
+        self.process = subprocess.Popen([BINARY, *self.arguments], cwd=self.directory, env=self.environment,
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                        errors="backslashreplace")
+        self.reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
+        self.reader.start()
+        if expect_ready:
+            wait_for(lambda: self.port or self.process.poll() is not None, "the program to be ready")
+            assert self.port, "the program ended:\n" + self.text()
+
+    def _read(self, process):
+        for line in process.stdout:
+            self.log.append(line)
+            ready = re.search(r" app ready .*port=(\d+)", line)
+            if ready:
+                self.port = int(ready.group(1))
+
+    def text(self):
+        return "".join(self.log)
+
+    def lines(self, *parts):
+        return [line for line in list(self.log) if all(part in line for part in parts)]
+
+    def wait_line(self, *parts):
+        return wait_for(lambda: self.lines(*parts), f"a log line with {parts}")[0]
+
+    def request(self, method, path, body=None, headers=None, timeout_s=DEADLINE_S):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+        try:
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            return response.status, response.read(), {name.lower(): value for name, value in response.getheaders()}
+        finally:
+            connection.close()
+
+    def post(self, message, headers=None):
+        body = message if isinstance(message, (bytes, str)) else json.dumps(message, ensure_ascii=False)
+        if isinstance(body, str):
+            body = body.encode()
+        status, _, _ = self.request("POST", "/", body, {"Content-Type": "application/json; charset=utf-8", **(headers or {})})
+        return status
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(DEADLINE_S)
+        self.reader.join()
+
+    def wait_end(self, timeout_s=DEADLINE_S):
+        code = self.process.wait(timeout_s)
+        self.reader.join()
+        return code
+
+    def stop(self, expect=0):
+        """SIGTERM and a clean end; whatever a sanitizer said fails the test."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.wait_end()
+        report = SANITIZER_REPORT.search(self.text())
+        assert not report, self.text()
+        assert code == expect, f"exit {code}:\n{self.text()}"
+
+
+def message(text="你好", webhook="", session="s1", **changes):
+    """A robot message as DingTalk sends it; None takes a field away."""
+    serial = next(_serial)
+    value = {
+        "conversationId": "cid-1", "conversationType": "2", "conversationTitle": "机器人测试-TEST",
+        "atUsers": [{"dingtalkId": "$:LWCP_v1:$robot"}], "isInAtList": True,
+        "chatbotCorpId": "dingcorp", "chatbotUserId": "$:LWCP_v1:$robot", "robotCode": "dingrobot1",
+        "msgId": f"msg-{os.getpid()}-{serial}", "msgtype": "text", "text": {"content": text},
+        "senderId": "$:LWCP_v1:$sender", "senderStaffId": "user123", "senderNick": "张三", "senderCorpId": "dingcorp",
+        "isAdmin": False, "createAt": int(time.time() * 1000),
+        "sessionWebhook": f"{webhook}/robot/sendBySession?session={session}",
+        "sessionWebhookExpiredTime": int(time.time() * 1000) + 5400000,
+    }
+    value.update(changes)
+    return {key: item for key, item in value.items() if item is not None}
+
+
+def signed(secret, timestamp_ms=None):
+    timestamp = str(timestamp_ms if timestamp_ms is not None else int(time.time() * 1000))
+    mac = hmac.new(secret.encode(), f"{timestamp}\n{secret}".encode(), hashlib.sha256).digest()
+    return {"timestamp": timestamp, "sign": base64.b64encode(mac).decode()}

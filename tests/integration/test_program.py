@@ -1,0 +1,197 @@
+"""The command line, the configuration, demo mode and the terminal."""
+import json
+import os
+import pty
+import re
+import subprocess
+
+import pytest
+
+from harness import BINARY, Bridge, ROOT, message, wait_for
+
+
+def run(tmp_path, *arguments, environment=None, stdin=""):
+    clean = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "USER": "tester", **(environment or {})}
+    return subprocess.run([BINARY, *arguments], cwd=tmp_path, env=clean, input=stdin, capture_output=True, text=True, timeout=60)
+
+
+def test_help_and_version_and_wrong_usage(tmp_path):
+    for option in ("--help", "-h"):
+        result = run(tmp_path, option)
+        assert result.returncode == 0 and all(word in result.stdout for word in ("serve", "check", "chat", "version", "--config"))
+    assert run(tmp_path, "serve", "--help").returncode == 0
+    assert re.match(r"dingbridge \d+\.\d+", run(tmp_path, "version").stdout)
+    assert run(tmp_path, "dance").returncode == 64
+    assert run(tmp_path, "--nonsense").returncode == 64
+
+
+def test_check_of_a_good_file_succeeds_and_hides_secrets(tmp_path):
+    (tmp_path / "config.yml").write_text("api_key: sk-very-secret-key\napp_secrets: [another-secret]\nservice_url: http://x:8090\n")
+    result = run(tmp_path, "check")
+    assert result.returncode == 0, result.stderr
+    assert "secret-key" not in result.stdout + result.stderr and "another-secret" not in result.stdout + result.stderr
+
+
+def test_an_unknown_key_is_a_warning_with_the_nearest(tmp_path):
+    (tmp_path / "config.yml").write_text("api_key: sk-1234567890\nmax_requst: 5\n")
+    result = run(tmp_path, "check")
+    assert result.returncode == 0
+    assert "config.yml:2" in result.stderr and "max_requst" in result.stderr and "max_request" in result.stderr
+
+
+@pytest.mark.parametrize("line, allowed", [("port: 99999", "65535"), ("default_mode: 群聊", "串聊"), ("session_timeout: soon", "session_timeout"),
+                                           ("max_request: -1", "0"), ("temperature: hot", "2"), ("http_proxy: gopher://x", "http_proxy"),
+                                           ("base_url: 'https://u:p@x'", "base_url"), ("timezone: Mars/Base", "timezone")])
+def test_a_bad_value_stops_with_file_line_key_and_what_is_allowed(tmp_path, line, allowed):
+    (tmp_path / "config.yml").write_text(f"api_key: sk-1234567890\n\n{line}\n")
+    for command in ("check", "serve"):
+        result = run(tmp_path, command)
+        key = line.split(":")[0]
+        assert result.returncode == 78 and key in result.stdout + result.stderr and allowed in result.stdout + result.stderr
+    assert "config.yml:3" in result.stderr or key in ("base_url", "http_proxy")
+
+
+def test_the_predecessors_json_with_comments_is_read(bridge, webhook, llm):
+    text = """{
+    "api_key": "xxxxxxxxx",   // openai api_key
+    "base_url": "%s", // "https://a.example // not a comment"
+    "model": "test-model",
+    "session_timeout": 600,   // 会话超时时间
+    "http_proxy": "",
+    "default_mode": "单聊",
+    "max_request": 0,
+    "port": 0,
+    "service_url": ""
+}""" % llm.url
+    program = bridge(raw=text, environment={"WEBHOOK_HOSTS": "127.0.0.1"}, files={"config.json": text})
+    (program.directory / "config.yml").unlink()
+    program.stop()
+    program.start()
+    assert program.post(message("你好", webhook.url, "json")) == 200
+    assert "回答：你好" in webhook.wait_texts(1, "json")[0]
+
+
+def test_the_environment_beats_the_file(bridge, ask, llm):
+    program = bridge(environment={"APIKEY": "sk-from-environment", "MODEL": "env-model", "DEFAULT_MODE": "串聊", "MAX_REQUEST": "1",
+                                  "SESSION_TIMEOUT": "10m", "SERVICE_URL": "http://env:1"})
+    ask(program, "一")
+    entry = llm.journal()[0]
+    assert entry["json"]["model"] == "env-model" and entry["headers"]["authorization"] == "Bearer sk-from-environment"
+    assert "上限" in ask(program, "二")
+
+
+def test_configuration_by_environment_alone(bridge, ask, llm):
+    program = bridge(raw="{}\n", environment={"BASE_URL": llm.url, "MODEL": "test-model", "PORT": "0", "WEBHOOK_HOSTS": "127.0.0.1"})
+    (program.directory / "config.yml").unlink()
+    program.stop()
+    program.start()
+    assert "回答：" in ask(program, "你好")
+
+
+def test_no_key_and_no_base_url_is_an_error_and_not_demo_mode(tmp_path):
+    (tmp_path / "config.yml").write_text("port: 0\n")
+    result = run(tmp_path, "serve")
+    assert result.returncode == 78 and "api_key" in result.stderr and "演示" not in result.stderr
+
+
+def test_a_missing_file_is_told(tmp_path):
+    result = run(tmp_path, "check", "--config", "nowhere.yml")
+    assert result.returncode == 66 and "nowhere.yml" in result.stderr
+
+
+def test_a_port_that_is_taken_is_told(bridge, tmp_path):
+    program = bridge()
+    result = run(tmp_path, "serve", environment={"APIKEY": "sk-1234567890", "PORT": str(program.port), "LISTEN": "127.0.0.1"})
+    assert result.returncode == 69 and "cannot_listen" in result.stderr
+
+
+def test_check_online_asks_for_the_model(tmp_path, llm):
+    base = {"BASE_URL": llm.url, "APIKEY": "sk-1234567890"}
+    assert run(tmp_path, "check", "--online", environment={**base, "MODEL": "test-model"}).returncode == 0
+    result = run(tmp_path, "check", "--online", environment={**base, "MODEL": "test-modle"})
+    assert result.returncode == 78 and "test-model" in result.stdout
+    assert "2027-01-14" in run(tmp_path, "check", "--online", environment={**base, "MODEL": "test-model-old"}).stdout
+    llm.script({"status": 401, "body": "{}", "times": 3})
+    assert run(tmp_path, "check", "--online", environment={**base, "MODEL": "test-model"}).returncode == 69
+
+
+def test_demo_mode_without_any_configuration(tmp_path, webhook, ask):
+    program = Bridge(tmp_path / "demo", None, {"PORT": "0", "WEBHOOK_HOSTS": "127.0.0.1", "MAX_REQUEST": "4", "SERVICE_URL": "http://demo:1"})
+    assert "演示模式" in program.text()
+    text = ask(program, "天空为什么是蓝的")
+    assert "演示" in text and "天空为什么是蓝的" in text
+    assert "演示" in ask(program, "#周报 写了代码")
+    name = re.search(r"/images/([0-9a-f]{32}\.png)", ask(program, "#图片 猫")).group(1)
+    assert program.request("GET", f"/images/{name}")[1].startswith(b"\x89PNG")
+    for command in ("帮助", "单聊", "串聊", "重置", "模板", "图片", "余额"):
+        assert ask(program, command)
+    ask(program, "最后一个")
+    assert "上限" in ask(program, "多了")
+    program.stop()
+
+
+def test_chat_takes_lines_from_a_pipe(tmp_path, llm):
+    result = run(tmp_path, "chat", environment={"BASE_URL": llm.url, "MODEL": "test-model"}, stdin="串聊\n第一句\n第二句\n帮助\n")
+    assert result.returncode == 0, result.stderr
+    assert "回答：第一句（前面有 0 条）" in result.stdout and "回答：第二句（前面有 2 条）" in result.stdout and "余额" in result.stdout
+
+
+class Terminal:
+    """The program on a terminal of its own."""
+
+    def __init__(self, directory, environment):
+        self.main, side = pty.openpty()
+        clean = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TERM": "xterm", "USER": "tester", "HOME": str(directory), **environment}
+        self.process = subprocess.Popen([BINARY, "chat"], cwd=directory, env=clean, stdin=side, stdout=side, stderr=side, start_new_session=True,
+                                        preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0))
+        os.close(side)
+        os.set_blocking(self.main, False)
+        self.seen = b""
+
+    def type(self, text):
+        os.write(self.main, text.encode())
+
+    def wait(self, text, what=None):
+        def found():
+            try:
+                self.seen += os.read(self.main, 65536)
+            except (BlockingIOError, OSError):
+                pass
+            return text.encode() in self.seen
+        wait_for(found, f"{text!r} on the terminal")
+
+    def forget(self):
+        self.seen = b""
+
+
+def test_chat_on_a_terminal_edits_streams_and_stops(tmp_path, llm):
+    terminal = Terminal(tmp_path, {"BASE_URL": llm.url, "MODEL": "test-model"})
+    terminal.wait("> ")
+    terminal.type("hellx\x7fo\r")
+    terminal.wait("回答：hello")
+    llm.script({"text": "慢慢说的话" * 100, "stutter": 0.1})
+    terminal.forget()
+    terminal.wait("> ")
+    terminal.type("slow\r")
+    terminal.wait("慢慢说的话")
+    terminal.type("\x03")
+    terminal.wait("已停止")
+    terminal.forget()
+    terminal.type("again\r")
+    terminal.wait("回答：again")
+    terminal.wait("> ")
+    terminal.type("\x04")
+    assert terminal.process.wait(20) == 0
+    os.close(terminal.main)
+
+
+def test_every_key_and_command_is_in_both_readmes():
+    result = subprocess.run([BINARY, "--help"], capture_output=True, text=True)
+    example = (ROOT / "config.example.yml").read_text()
+    keys = re.findall(r"^#? ?(\w+):", example, re.M)
+    assert len(keys) > 30 and result.returncode == 0
+    commands = ("帮助", "单聊", "串聊", "重置", "退出", "结束", "模板", "图片", "#图片", "余额")
+    for name in ("README.md", "README.en.md"):
+        text = (ROOT / name).read_text()
+        for word in (*keys, *commands):
+            assert word in text, f"{word} in {name}"
