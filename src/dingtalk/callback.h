@@ -19,7 +19,9 @@ struct callback_settings {
 /* Registers POST / on the server. Borrows server and receiver. */
 struct callback *callback_new(struct http_server *server, struct receiver *receiver,
                               const struct callback_settings *settings);
-void callback_free(struct callback *callback); /* NULL is fine */
+/* Forgets what the receiver has not answered yet: it must be silent by now, and the server must not
+ * call any more. NULL is fine. */
+void callback_free(struct callback *callback);
 /* From now on new messages are answered 503: the process is about to stop. */
 void callback_stop(struct callback *callback);
 

@@ -45,7 +45,8 @@ struct http_handlers {
 };
 
 struct http_request {
-    const char *method; /* "GET" or "POST" */
+    const char
+        *method; /* "GET" (has no body), "POST", or another in capitals, sent with the body */
     const char *url;
     const char *const *headers; /* "Name: value" lines, NULL-terminated; may be NULL. Secrets here
                                    are never logged */
@@ -59,11 +60,12 @@ struct http_request {
     int64_t total_timeout_ms;  /* 0 = none */
 };
 
-/* user_agent is copied. max_parallel bounds the connections in use at once; more requests wait
+/* The program must ignore SIGPIPE (OpenSSL writes to sockets that peers have closed). user_agent is
+ * copied. max_parallel bounds the connections in use at once; more requests wait
  * their turn in curl. */
 enum status http_client_new(struct loop *loop, const char *user_agent, long max_parallel,
                             struct http_client **ret_client) DB_MUST_CHECK;
-/* Cancels what runs, silently. NULL is fine. */
+/* Cancels what runs, silently. Not from inside a callback of this client. NULL is fine. */
 void http_client_free(struct http_client *client);
 
 /* Never fails at once: a bad URL is reported by on_done. `handlers` must live as long as the

@@ -221,7 +221,7 @@ enum status url_parse(struct str text, struct url *ret_url, struct error *ret_er
                              "%%40)");
     }
 
-    struct authority authority;
+    struct authority authority = {0};
     status = parse_authority(where, &authority, ret_err);
     if (status != ST_OK)
         return status;
@@ -272,7 +272,7 @@ bool url_host_is_allowed(const struct url *url, const struct url_host_rule *rule
         return false;
 
     for (size_t i = 0; i < n_rules; i++) {
-        struct host_pattern pattern;
+        struct host_pattern pattern = {0};
         if (parse_pattern(rules[i].pattern, &pattern, NULL) != ST_OK)
             continue;
         if (rules[i].is_builtin && (!is_https || url->port != 443))
@@ -287,7 +287,7 @@ bool url_host_is_allowed(const struct url *url, const struct url_host_rule *rule
 
 enum status url_check_host_pattern(const char *pattern, struct error *ret_err)
 {
-    struct host_pattern parsed;
+    struct host_pattern parsed = {0};
     return parse_pattern(pattern, &parsed, ret_err);
 }
 
@@ -298,7 +298,7 @@ enum status url_check_proxy(const char *text, struct error *ret_err)
     if (text[0] == '\0')
         return ST_OK;
 
-    struct url url;
+    struct url url = {0};
     enum status status = url_parse(str_of(text), &url, ret_err);
     if (status != ST_OK)
         return status;
@@ -314,7 +314,7 @@ enum status url_check_proxy(const char *text, struct error *ret_err)
 
 void url_for_log(const char *text, char *ret_text, size_t size)
 {
-    struct url url;
+    struct url url = {0};
     if (url_parse(str_of(text), &url, NULL) != ST_OK) {
         (void)snprintf(ret_text, size, "-");
         return;

@@ -157,8 +157,17 @@ void store_read_used(struct store *store, const char *user, const char *day, sto
 /* Finished inbox rows older than before_ms are removed (they only serve de-duplication). */
 void store_prune(struct store *store, int64_t before_ms, store_done_fn fn, void *arg);
 
+/* Since the start, for the operator's graphs. May be read from any thread. */
+struct store_stats {
+    int64_t requests; /* answered, whatever the answer */
+    int64_t commits;  /* one may have carried many requests */
+    int64_t failures; /* requests answered with ST_STORE */
+};
+void store_get_stats(struct store *store, struct store_stats *ret_stats);
+
 /* Finishes what was handed in, runs the callbacks that are still due, closes. Blocks until the
- * writer thread is through: for the very end only. NULL is fine. */
+ * writer thread is through: for the very end only, and never from one of the store's callbacks.
+ * What these hand in meanwhile is answered with ST_CANCELLED. NULL is fine. */
 void store_close(struct store *store);
 
 /* SQLite file at `path` (created with its tables; migrated). ST_STORE with a reason when it cannot

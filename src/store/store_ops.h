@@ -17,6 +17,7 @@ struct store_ops {
                             void *);
     void (*read_used)(struct store *, const char *user, const char *day, store_used_fn, void *);
     void (*prune)(struct store *, int64_t before_ms, store_done_fn, void *);
+    void (*get_stats)(struct store *, struct store_stats *ret_stats);
     void (*close)(struct store *);
 };
 

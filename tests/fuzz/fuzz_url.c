@@ -1,14 +1,30 @@
-/* URLs: whatever we take, libcurl takes too and finds the same host and port in it. A difference
- * would let a webhook's URL be checked as one host and called as another. */
+/* URLs: where libcurl takes what we take, it finds the same host and port in it. A difference would
+ * let a webhook's URL be checked as one host and called as another. */
+#include <arpa/inet.h>
 #include <assert.h>
 #include <curl/curl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "net/url.h"
 #include "util/mem.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static bool is_same_host(const char *theirs, const struct url *ours)
+{
+    if (!ours->is_ipv6)
+        return str_eq_nocase(str_of(theirs), str_of(ours->host));
+
+    /* Addresses have many spellings, of which libcurl keeps the one it got. */
+    struct str inner = str_sub(str_of(theirs), 1, strlen(theirs) - 2);
+    DB_CLEANUP(free_charp) char *text = xstrndup(inner.p, inner.n);
+    struct in6_addr a;
+    struct in6_addr b;
+    return theirs[0] == '[' && inet_pton(AF_INET6, text, &a) == 1 &&
+           inet_pton(AF_INET6, ours->host, &b) == 1 && memcmp(&a, &b, sizeof(a)) == 0;
+}
 
 static void check_with_curl(const char *text, const struct url *url)
 {
@@ -17,14 +33,11 @@ static void check_with_curl(const char *text, const struct url *url)
     char *port = NULL;
     assert(theirs);
     if (curl_url_set(theirs, CURLUPART_URL, text, 0) == CURLUE_OK) {
-        char want_host[300];
         char want_port[8];
         assert(curl_url_get(theirs, CURLUPART_HOST, &host, 0) == CURLUE_OK);
         assert(curl_url_get(theirs, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK);
-        (void)snprintf(want_host, sizeof(want_host), url->is_ipv6 ? "[%s]" : "%s", url->host);
         (void)snprintf(want_port, sizeof(want_port), "%d", url->port);
-        /* libcurl 7.88 keeps an IPv6 address as it was written. */
-        assert(url->is_ipv6 ? host[0] == '[' : strcasecmp(host, want_host) == 0);
+        assert(is_same_host(host, url));
         assert(strcmp(port, want_port) == 0);
     }
     curl_free(host);

@@ -1,0 +1,334 @@
+#include "llm/openai_stream.h"
+
+#include <string.h>
+
+#include "util/json.h"
+
+#define EVENT_BYTES_MAX ((size_t)4 * 1024 * 1024)
+/* A body in one piece: the text, at worst as \uXXXX, and reasoning beside it. */
+#define JSON_BYTES_MAX(max_answer_bytes) ((max_answer_bytes)*6 + EVENT_BYTES_MAX)
+
+static const struct str think_open = STR_LIT("<think>");
+static const struct str think_close = STR_LIT("</think>");
+
+static enum status on_event(const struct sse_event *event, void *arg);
+
+void openai_stream_init(struct openai_stream *stream, const struct openai_dialect *dialect,
+                        size_t max_answer_bytes)
+{
+    *stream = (struct openai_stream){
+        .dialect = dialect,
+        .json = BUF_INIT(JSON_BYTES_MAX(max_answer_bytes)),
+        .held = BUF_INIT(16), /* less than a tag */
+        .text = BUF_INIT(max_answer_bytes),
+        .max_answer_bytes = max_answer_bytes,
+        .usage = {.prompt_tokens = -1, .completion_tokens = -1},
+    };
+    sse_init(&stream->sse, EVENT_BYTES_MAX, on_event, stream);
+}
+
+void openai_stream_done(struct openai_stream *stream)
+{
+    sse_done(&stream->sse);
+    buf_done(&stream->json);
+    buf_done(&stream->held);
+    buf_done(&stream->text);
+}
+
+/* --- text ------------------------------------------------------------------------------------- */
+
+static enum status fail_too_large(struct openai_stream *stream)
+{
+    openai_problem_set(&stream->problem, LLM_FAIL_TOO_LARGE, false,
+                       "the answer is longer than %zu bytes", stream->max_answer_bytes);
+    return ST_TOO_LARGE;
+}
+
+static enum status add_text(struct openai_stream *stream, struct str text)
+{
+    size_t room = stream->max_answer_bytes - stream->text_bytes;
+    struct str taken = str_sub(text, 0, utf8_cut(text, room));
+    stream->text_bytes += taken.n;
+    /* It cannot fail: the buffer holds a part of what text_bytes counts. */
+    (void)buf_add_str(&stream->text, taken);
+    return taken.n == text.n ? ST_OK : fail_too_large(stream);
+}
+
+static struct str without_leading_space(struct str text)
+{
+    struct str trimmed = str_trim(text);
+    return trimmed.n == 0 ? trimmed : str_sub(text, (size_t)(trimmed.p - text.p), text.n);
+}
+
+/* `text` is all that came and was not decided on. Returns what has to be held back. */
+static struct str pass_opening(struct openai_stream *stream, struct str text,
+                               enum status *ret_status)
+{
+    const struct str nothing = {"", 0};
+    *ret_status = ST_OK;
+    if (stream->opening == OPENAI_OPENING) {
+        text = without_leading_space(text);
+        if (text.n < think_open.n && str_starts(think_open, text))
+            return text; /* also when it is empty */
+        stream->opening = str_starts(text, think_open) ? OPENAI_THINKING : OPENAI_ANSWERING;
+    }
+    if (stream->opening == OPENAI_THINKING) {
+        stream->has_reasoning = true;
+        ptrdiff_t end = str_find(text, think_close);
+        if (end < 0) {
+            /* Only a tail that may be the beginning of the closing tag has to be kept. */
+            size_t tail = think_close.n - 1;
+            return text.n > tail ? str_sub(text, text.n - tail, tail) : text;
+        }
+        text = without_leading_space(str_sub(text, (size_t)end + think_close.n, text.n));
+        if (text.n == 0) {
+            stream->opening = OPENAI_OPENING; /* white space, or more thoughts, may follow */
+            return nothing;
+        }
+        stream->opening = OPENAI_ANSWERING;
+    }
+    *ret_status = add_text(stream, text);
+    return nothing;
+}
+
+static enum status take_text(struct openai_stream *stream, struct str text)
+{
+    if (text.n == 0)
+        return ST_OK;
+    stream->n_pieces++;
+    if (stream->opening == OPENAI_ANSWERING)
+        return add_text(stream, text);
+
+    struct buf all = BUF_INIT(stream->held.len + text.n);
+    (void)buf_add_str(&all, buf_str(&stream->held));
+    (void)buf_add_str(&all, text);
+    buf_clear(&stream->held);
+    enum status status;
+    (void)buf_add_str(&stream->held, pass_opening(stream, buf_str(&all), &status));
+    buf_done(&all);
+    return status;
+}
+
+/* A string, or parts of which the ones of type "text" are the answer. */
+static enum status take_content(struct openai_stream *stream, const json_t *content)
+{
+    enum status status = ST_OK;
+    if (json_is_string(content))
+        return take_text(stream,
+                         (struct str){json_string_value(content), json_string_length(content)});
+    for (size_t i = 0; i < json_array_size(content) && status == ST_OK; i++)
+        status = take_text(stream, json_str(json_array_get(content, i), "text"));
+    return status;
+}
+
+/* --- JSON values ------------------------------------------------------------------------------ */
+
+static enum openai_finish finish_of(struct str reason)
+{
+    static const struct {
+        const char *word;
+        enum openai_finish finish;
+    } reasons[] = {
+        {"length", OPENAI_FINISH_LENGTH},
+        {"max_tokens", OPENAI_FINISH_LENGTH},
+        {"content_filter", OPENAI_FINISH_FILTER},
+        {"sensitive", OPENAI_FINISH_FILTER},
+        {"error", OPENAI_FINISH_ERROR},
+        {"network_error", OPENAI_FINISH_ERROR},
+        {"insufficient_system_resource", OPENAI_FINISH_ERROR},
+    };
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+        if (str_eq(reason, str_of(reasons[i].word)))
+            return reasons[i].finish;
+    }
+    return OPENAI_FINISH_STOP;
+}
+
+static void take_usage(struct openai_stream *stream, const json_t *usage)
+{
+    if (!json_is_object(usage))
+        return;
+    stream->usage.prompt_tokens = json_i64(usage, "prompt_tokens", stream->usage.prompt_tokens);
+    stream->usage.completion_tokens =
+        json_i64(usage, "completion_tokens", stream->usage.completion_tokens);
+}
+
+static enum status take_choice(struct openai_stream *stream, const json_t *value)
+{
+    struct openai_choice choice;
+    stream->dialect->read_choice(value, &choice);
+    take_usage(stream, json_object_get(value, "usage")); /* Kimi */
+    if (json_string_length(choice.reasoning) > 0) {
+        stream->has_reasoning = true;
+        stream->n_pieces++;
+    }
+    enum status status = take_content(stream, choice.texts[0]);
+    if (status == ST_OK)
+        status = take_content(stream, choice.texts[1]);
+    /* Some relays send an empty reason with every piece. */
+    if (json_string_length(choice.finish) > 0)
+        stream->finish = finish_of(str_of(json_string_value(choice.finish)));
+    return status;
+}
+
+/* One event, or the whole answer. */
+static enum status take_value(struct openai_stream *stream, const json_t *value)
+{
+    stream->has_value = true;
+    openai_classify_json(value, &stream->problem);
+    if (stream->problem.failure != LLM_OK)
+        return ST_UPSTREAM;
+    take_usage(stream, json_object_get(value, "usage"));
+    const json_t *choices = json_object_get(value, "choices");
+    enum status status = ST_OK;
+    for (size_t i = 0; i < json_array_size(choices) && status == ST_OK; i++) {
+        const json_t *choice = json_array_get(choices, i);
+        if (json_i64(choice, "index", 0) == 0)
+            status = take_choice(stream, choice);
+    }
+    return status;
+}
+
+static enum status on_event(const struct sse_event *event, void *arg)
+{
+    struct openai_stream *stream = arg;
+    struct str data = str_trim(event->data);
+    if (stream->is_done || data.n == 0)
+        return ST_OK;
+    if (str_eq(data, STR_LIT("[DONE]"))) {
+        stream->is_done = true;
+        return ST_OK;
+    }
+    DB_CLEANUP(json_unref) json_t *value = NULL;
+    if (json_parse_lenient(data, &value, NULL) == ST_OK) {
+        if (str_eq(event->type, STR_LIT("error")))
+            openai_classify_error(value, &stream->problem);
+        return stream->problem.failure == LLM_OK ? take_value(stream, value) : ST_UPSTREAM;
+    }
+    if (stream->is_ending)
+        return ST_OK; /* cut in its middle, which is judged as that */
+    openai_problem_set(&stream->problem, LLM_FAIL_GARBLED, false,
+                       "an event of %zu bytes is not JSON", data.n);
+    return ST_PROTOCOL;
+}
+
+/* --- the body --------------------------------------------------------------------------------- */
+
+static enum openai_format format_of(char first)
+{
+    if (first == '{' || first == '[')
+        return OPENAI_FORMAT_JSON;
+    return first == '<' ? OPENAI_FORMAT_NONE : OPENAI_FORMAT_EVENTS;
+}
+
+/* Looks for the first byte that is neither white space nor of a byte order mark, and returns where
+ * it is. */
+static size_t find_format(struct openai_stream *stream, struct str bytes)
+{
+    size_t i = 0;
+    while (i < bytes.n && memchr(" \t\r\n\xEF\xBB\xBF", bytes.p[i], 7))
+        i++;
+    if (i < bytes.n)
+        stream->format = format_of(bytes.p[i]);
+    return i;
+}
+
+bool openai_stream_feed(struct openai_stream *stream, struct str bytes)
+{
+    if (stream->problem.failure != LLM_OK)
+        return false;
+    /* What is skipped goes to the event parser as well, which wants a mark that is cut in two to
+     * stay whole. */
+    size_t start = stream->format == OPENAI_FORMAT_OPEN ? find_format(stream, bytes) : 0;
+    enum status status = ST_OK;
+    switch (stream->format) {
+    case OPENAI_FORMAT_OPEN:
+    case OPENAI_FORMAT_EVENTS:
+        status = sse_feed(&stream->sse, bytes);
+        break;
+    case OPENAI_FORMAT_JSON:
+        status = buf_add_str(&stream->json, str_sub(bytes, start, bytes.n));
+        break;
+    case OPENAI_FORMAT_NONE:
+        openai_problem_set(&stream->problem, LLM_FAIL_GARBLED, false,
+                           "the answer is a web page: base_url leads to a site, not to an API");
+        break;
+    }
+    if (status == ST_TOO_LARGE && stream->problem.failure == LLM_OK)
+        (void)fail_too_large(stream);
+    return stream->problem.failure == LLM_OK;
+}
+
+static void take_whole_json(struct openai_stream *stream)
+{
+    struct str body = str_trim(buf_str(&stream->json));
+    DB_CLEANUP(json_unref) json_t *value = NULL;
+    if (json_parse_lenient(body, &value, NULL) != ST_OK)
+        return;
+    if (take_value(stream, value) != ST_OK)
+        return;
+    if (json_array_size(json_object_get(value, "choices")) == 0)
+        openai_problem_set(&stream->problem, LLM_FAIL_GARBLED, false,
+                           "the answer is JSON without choices");
+    else if (stream->finish == OPENAI_FINISH_NONE)
+        stream->finish = OPENAI_FINISH_STOP;
+}
+
+void openai_stream_finish(struct openai_stream *stream)
+{
+    if (stream->problem.failure != LLM_OK)
+        return;
+    stream->is_ending = true;
+    if (stream->format == OPENAI_FORMAT_EVENTS)
+        (void)!sse_finish(&stream->sse);
+    else if (stream->format == OPENAI_FORMAT_JSON)
+        take_whole_json(stream);
+    /* An answer that ends with "<thi" meant it. */
+    if (stream->opening == OPENAI_OPENING && stream->held.len > 0 &&
+        stream->problem.failure == LLM_OK) {
+        stream->opening = OPENAI_ANSWERING;
+        (void)add_text(stream, buf_str(&stream->held));
+        buf_clear(&stream->held);
+    }
+}
+
+bool openai_stream_is_whole(const struct openai_stream *stream)
+{
+    return stream->is_done || stream->finish != OPENAI_FINISH_NONE;
+}
+
+static void judge_whole(const struct openai_stream *stream, struct openai_problem *ret_problem)
+{
+    bool has_text = stream->text_bytes > 0;
+    if (stream->finish == OPENAI_FINISH_ERROR)
+        openai_problem_set(ret_problem, has_text ? LLM_FAIL_CUT : LLM_FAIL_BUSY, true,
+                           "the model gave up in the middle");
+    else if (has_text)
+        *ret_problem = (struct openai_problem){.http_status = 200};
+    else if (stream->finish == OPENAI_FINISH_FILTER)
+        openai_problem_set(ret_problem, LLM_FAIL_REFUSED, false, "the content filter ended it");
+    else if (stream->finish == OPENAI_FINISH_LENGTH)
+        openai_problem_set(ret_problem, LLM_FAIL_THOUGHT_OUT, false,
+                           "the answer's budget was used up before its text began");
+    else
+        openai_problem_set(ret_problem, LLM_FAIL_EMPTY, false, "the answer has no text");
+}
+
+void openai_stream_judge(const struct openai_stream *stream, const struct openai_problem *transfer,
+                         struct openai_problem *ret_problem)
+{
+    if (stream->problem.failure != LLM_OK)
+        *ret_problem = stream->problem;
+    else if (openai_stream_is_whole(stream))
+        judge_whole(stream, ret_problem);
+    else if (transfer->failure != LLM_OK)
+        *ret_problem = *transfer;
+    else if (stream->format == OPENAI_FORMAT_JSON)
+        openai_problem_set(ret_problem, LLM_FAIL_GARBLED, false, "the answer is broken JSON");
+    else if (!stream->has_value && stream->format != OPENAI_FORMAT_OPEN)
+        openai_problem_set(ret_problem, LLM_FAIL_GARBLED, false, "the answer holds no event");
+    else
+        openai_problem_set(ret_problem, LLM_FAIL_CUT, true,
+                           stream->has_value ? "the stream ended in the middle"
+                                             : "the answer's body was empty");
+}

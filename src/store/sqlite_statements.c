@@ -1,0 +1,62 @@
+#include "store/sqlite_db.h"
+
+const char *const sqlite_statements[SQL_N_STATEMENTS] = {
+    [SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_ROLLBACK] = "ROLLBACK",
+    [SQL_SAVE] = "SAVEPOINT request",
+    [SQL_UNDO] = "ROLLBACK TO request",
+    [SQL_RELEASE] = "RELEASE request",
+
+    /* Changes no row when the limit is reached. */
+    [SQL_COUNT_REQUEST] = "INSERT INTO usage (day, user, requests) VALUES (?1, ?2, 1)"
+                          " ON CONFLICT (day, user) DO UPDATE SET requests = requests + 1"
+                          " WHERE ?3 = 0 OR requests < ?3",
+
+    /* Changes no row when the message is known. */
+    [SQL_ADD_MESSAGE] =
+        "INSERT INTO inbox (robot, conversation, sender, msg_id, payload, arrived_ms,"
+        " is_over_limit) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+        " ON CONFLICT (robot, msg_id) DO NOTHING",
+    [SQL_NOTE_PROGRESS] = "UPDATE inbox SET answer = coalesce(?2, answer), parts_sent = ?3"
+                          " WHERE id = ?1 AND done_ms IS NULL",
+    [SQL_END_MESSAGE] = "UPDATE inbox SET done_ms = ?2, payload = NULL, answer = NULL"
+                        " WHERE id = ?1 AND done_ms IS NULL",
+    [SQL_FIND_MESSAGE] = "SELECT 1 FROM inbox WHERE id = ?1",
+    /* The other way, by id, walks over all the finished rows; the planner shall have no choice. */
+    [SQL_READ_UNFINISHED] = "SELECT id, payload, is_over_limit, answer, parts_sent"
+                            " FROM inbox INDEXED BY inbox_unfinished"
+                            " WHERE done_ms IS NULL AND id > ?1 ORDER BY id LIMIT ?2",
+    [SQL_PRUNE] = "DELETE FROM inbox WHERE id IN (SELECT id FROM inbox"
+                  " WHERE done_ms IS NOT NULL AND done_ms < ?1 ORDER BY done_ms LIMIT ?2)",
+
+    [SQL_ADD_EXCHANGE] =
+        "INSERT INTO exchange (robot, conversation, sender, kind, user, nick, conversation_title,"
+        " question, answer, provider, model, outcome, reference, in_context, prompt_tokens,"
+        " completion_tokens, started_ms, ended_ms)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
+        " ?18)",
+    [SQL_READ_CONTEXT] =
+        "SELECT question, answer, started_ms, ended_ms FROM exchange"
+        " WHERE robot = ?1 AND conversation = ?2 AND sender = ?3 AND in_context = 1 AND id > ?4"
+        " ORDER BY id DESC LIMIT ?5",
+
+    [SQL_ADD_TOKENS] =
+        "INSERT INTO usage (day, user, prompt_tokens, completion_tokens) VALUES (?1, ?2, ?3, ?4)"
+        " ON CONFLICT (day, user) DO UPDATE SET prompt_tokens = prompt_tokens + ?3,"
+        " completion_tokens = completion_tokens + ?4",
+    [SQL_READ_USED] = "SELECT requests FROM usage WHERE day = ?1 AND user = ?2",
+
+    [SQL_READ_SESSION] = "SELECT mode, last_active_ms, forgotten_id FROM session"
+                         " WHERE robot = ?1 AND conversation = ?2 AND sender = ?3",
+    [SQL_SET_MODE] = "INSERT INTO session (robot, conversation, sender, last_active_ms, mode)"
+                     " VALUES (?1, ?2, ?3, ?4, ?5)"
+                     " ON CONFLICT DO UPDATE SET last_active_ms = ?4, mode = ?5",
+    [SQL_TOUCH_SESSION] = "INSERT INTO session (robot, conversation, sender, last_active_ms)"
+                          " VALUES (?1, ?2, ?3, ?4)"
+                          " ON CONFLICT DO UPDATE SET last_active_ms = ?4",
+    [SQL_FORGET_SESSION] = "INSERT INTO session (robot, conversation, sender, forgotten_id)"
+                           " VALUES (?1, ?2, ?3, (SELECT coalesce(max(id), 0) FROM exchange))"
+                           " ON CONFLICT DO UPDATE SET mode = 0, last_active_ms = 0,"
+                           " forgotten_id = excluded.forgotten_id",
+};
