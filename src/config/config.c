@@ -1,1 +1,268 @@
 #include "config/config.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/problems.h"
+#include "config/values.h"
+#include "config/yaml.h"
+#include "util/mem.h"
+
+#define ALLOWED_BYTES_MAX 512
+#define NAME_SHOWN_BYTES_MAX 80
+
+/* One reading of the settings. */
+struct loading {
+    struct config *config;
+    struct config_problems *problems;
+    const struct yaml *yaml; /* NULL when there is no file */
+    const char *file;
+};
+
+char *config_find(const char *path)
+{
+    static const char *const names[] = {"config.yml", "config.json"};
+    if (path)
+        return xstrdup(path);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (access(names[i], F_OK) == 0)
+            return xstrdup(names[i]);
+    }
+    return xstrdup("");
+}
+
+static void complain(struct loading *loading, const char *where, const struct config_key *key)
+{
+    struct buf allowed = BUF_INIT(ALLOWED_BYTES_MAX);
+    values_put_allowed(key, &allowed);
+    problems_add(loading->problems, true, "%s: %s: 这个值不行，允许 not allowed here; allowed: %s",
+                 where, key->name, buf_cstr(&allowed));
+    buf_done(&allowed);
+}
+
+/* The defaults. Only one can fail: a time zone, where the system knows none. */
+static void set_fallbacks(struct loading *loading)
+{
+    size_t n;
+    const struct config_key *keys = config_keys(&n);
+    for (size_t i = 0; i < n; i++) {
+        bool is_text = keys[i].type == CONFIG_STRING || keys[i].type == CONFIG_TEXT ||
+                       keys[i].type == CONFIG_URL;
+        struct str fallback = str_of(keys[i].fallback);
+        if ((fallback.n > 0 || is_text) && values_set(loading->config, &keys[i], fallback) != ST_OK)
+            problems_add(
+                loading->problems, true,
+                "%s: 系统没有时区数据，请安装 tzdata the system has no time zones: install "
+                "tzdata",
+                keys[i].name);
+    }
+}
+
+static enum status take_list(struct loading *loading, const struct config_key *key, int node)
+{
+    const struct yaml *yaml = loading->yaml;
+    struct config_list *list =
+        (struct config_list *)(void *)((char *)loading->config + key->offset);
+    for (size_t i = 0; i < yaml_count(yaml, node); i++) {
+        if (yaml_kind_of(yaml, yaml_item(yaml, node, i)) != YAML_SCALAR)
+            return ST_INVAL;
+    }
+    values_clear_list(list);
+    for (size_t i = 0; i < yaml_count(yaml, node); i++)
+        values_add_to_list(list, str_trim(yaml_text(yaml, yaml_item(yaml, node, i))));
+    return ST_OK;
+}
+
+static enum status take_credentials(struct loading *loading, int node)
+{
+    const struct yaml *yaml = loading->yaml;
+    values_clear_credentials(loading->config);
+    for (size_t i = 0; i < yaml_count(yaml, node); i++) {
+        int item = yaml_item(yaml, node, i);
+        struct str id = str_trim(yaml_text(yaml, yaml_find(yaml, item, "client_id")));
+        struct str secret = str_trim(yaml_text(yaml, yaml_find(yaml, item, "client_secret")));
+        if (id.n == 0 || secret.n == 0)
+            return ST_INVAL;
+        values_add_credential(loading->config, id, secret);
+    }
+    return ST_OK;
+}
+
+static enum status take_value(struct loading *loading, const struct config_key *key, int node)
+{
+    struct str text = yaml_text(loading->yaml, node);
+    switch (yaml_kind_of(loading->yaml, node)) {
+    case YAML_NULL:
+        return ST_OK;
+    case YAML_SCALAR:
+        if (key->type != CONFIG_TEXT)
+            text = str_trim(text);
+        return text.n == 0 ? ST_OK : values_set(loading->config, key, text);
+    case YAML_LIST:
+        if (key->type == CONFIG_LIST)
+            return take_list(loading, key, node);
+        return key->type == CONFIG_CREDENTIALS ? take_credentials(loading, node) : ST_INVAL;
+    case YAML_MAP:
+        return ST_INVAL;
+    }
+    return ST_INVAL;
+}
+
+static void warn_unknown(struct loading *loading, const char *where, struct str name)
+{
+    const char *nearest = values_nearest_key(name);
+    struct str shown = str_sub(name, 0, utf8_cut(name, NAME_SHOWN_BYTES_MAX));
+    problems_add(loading->problems, false,
+                 "%s: %.*s: 不认识的键，已忽略 unknown key, ignored%s%s%s", where, (int)shown.n,
+                 shown.p, nearest ? "；是不是 did you mean " : "", nearest ? nearest : "",
+                 nearest ? "?" : "");
+}
+
+static void take_pair(struct loading *loading, size_t i)
+{
+    int key_node = yaml_key(loading->yaml, yaml_root(loading->yaml), i);
+    int value_node = yaml_value(loading->yaml, yaml_root(loading->yaml), i);
+    struct str name = yaml_text(loading->yaml, key_node);
+    DB_CLEANUP(free_charp)
+    char *where = xasprintf("%s:%d", loading->file, yaml_line(loading->yaml, key_node));
+    const struct config_key *key = values_find_key(name);
+    if (!key) {
+        warn_unknown(loading, where, name);
+        return;
+    }
+    DB_CLEANUP(free_charp) char *name_text = xstrndup(name.p, name.n);
+    if (yaml_find(loading->yaml, yaml_root(loading->yaml), name_text) != value_node)
+        problems_add(
+            loading->problems, false,
+            "%s: %s: 这个键后面又写了一次，以后面的为准 written again below, the later one "
+            "counts",
+            where, key->name);
+    else if (take_value(loading, key, value_node) != ST_OK)
+        complain(loading, where, key);
+}
+
+static enum status take_file(struct loading *loading)
+{
+    struct error error;
+    struct yaml *yaml;
+    enum status status = yaml_load(loading->file, &yaml, &error);
+    if (status == ST_INVAL && error.code > 0) {
+        problems_add(loading->problems, true, "%s:%d: 格式有误 malformed: %s", loading->file,
+                     error.code, error.text);
+        return status;
+    }
+    if (status != ST_OK) {
+        problems_add(loading->problems, true, "%s: 读不了 cannot be read: %s", loading->file,
+                     error.text);
+        return status;
+    }
+    loading->yaml = yaml;
+    enum yaml_kind kind = yaml_kind_of(yaml, yaml_root(yaml));
+    if (kind != YAML_MAP && kind != YAML_NULL)
+        problems_add(loading->problems, true,
+                     "%s:1: 应该是“键: 值”的形式 expected `key: value` lines", loading->file);
+    for (size_t i = 0; kind == YAML_MAP && i < yaml_count(yaml, yaml_root(yaml)); i++)
+        take_pair(loading, i);
+    loading->yaml = NULL;
+    yaml_free(yaml);
+    return ST_OK;
+}
+
+/* The value of a variable; "" when it is not there. */
+static struct str env_value(char *const *environment, const char *name)
+{
+    size_t n = strlen(name);
+    for (size_t i = 0; environment && environment[i]; i++) {
+        if (strncmp(environment[i], name, n) == 0 && environment[i][n] == '=')
+            return str_of(environment[i] + n + 1);
+    }
+    return (struct str){"", 0};
+}
+
+static char *in_capitals(const char *name)
+{
+    char *copy = xstrdup(name);
+    for (char *p = copy; *p; p++)
+        *p = (char)toupper((unsigned char)*p);
+    return copy;
+}
+
+/* A variable that is empty counts as absent: compose files like to hand those over. */
+static void take_environment(struct loading *loading, char *const *environment)
+{
+    size_t n;
+    const struct config_key *keys = config_keys(&n);
+    for (size_t i = 0; i < n; i++) {
+        DB_CLEANUP(free_charp) char *capitals = in_capitals(keys[i].name);
+        const char *name = keys[i].env;
+        struct str value = str_trim(env_value(environment, name));
+        if (value.n == 0) {
+            name = capitals;
+            value = str_trim(env_value(environment, name));
+        }
+        if (value.n == 0 || values_set(loading->config, &keys[i], value) == ST_OK ||
+            keys[i].flags & CONFIG_SHARED_ENV)
+            continue;
+        DB_CLEANUP(free_charp) char *where = xasprintf("环境变量 environment %s", name);
+        complain(loading, where, &keys[i]);
+    }
+}
+
+/* What no single key can tell. */
+static void check_together(struct loading *loading)
+{
+    const struct config *config = loading->config;
+    const char *where = *loading->file ? loading->file : "环境变量 environment";
+    if (config->provider != CONFIG_PROVIDER_DEMO && !*config->api_key && !*config->base_url &&
+        !*config->api_root)
+        problems_add(loading->problems, true,
+                     "%s: api_key: 没有接口密钥；本地服务请写 base_url，试用请写 provider: demo "
+                     "no key; name a local endpoint by base_url, or try provider: demo",
+                     where);
+    if (*config->api_root && *config->base_url)
+        problems_add(loading->problems, false,
+                     "%s: base_url: 写了 api_root，base_url 不起作用 has no effect beside api_root",
+                     where);
+    if (!*config->service_url)
+        problems_add(
+            loading->problems, false,
+            "%s: service_url: 没有填写，画出的图片将无法显示 empty: images cannot be shown", where);
+    if (config->app_secrets.n == 0 && config->n_credentials == 0)
+        problems_add(loading->problems, false,
+                     "%s: app_secrets: 没有任何密钥，签名不校验，谁都可以冒充钉钉发消息！"
+                     "no secret, so signatures are not checked: anybody can pose as DingTalk!",
+                     where);
+}
+
+enum status config_load(const char *file, char *const *environment, struct config **ret_config,
+                        struct config_problems *ret_problems)
+{
+    struct config *config = xcalloc(1, sizeof(*config));
+    struct loading loading = {.config = config, .problems = ret_problems, .file = file};
+    config->file = xstrdup(file);
+    set_fallbacks(&loading);
+    enum status status = *file ? take_file(&loading) : ST_OK;
+    if (status == ST_OK) {
+        take_environment(&loading, environment);
+        check_together(&loading);
+        status = problems_have_error(ret_problems) ? ST_INVAL : ST_OK;
+    }
+    if (status != ST_OK) {
+        config_free(config);
+        *ret_config = NULL;
+        return status == ST_NOT_FOUND ? ST_NOT_FOUND : ST_INVAL;
+    }
+    *ret_config = config;
+    return ST_OK;
+}
+
+void config_free(struct config *config)
+{
+    if (!config)
+        return;
+    values_clear(config);
+    free(config->file);
+    free(config);
+}

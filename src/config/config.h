@@ -75,28 +75,31 @@ struct config {
 enum config_type {
     CONFIG_STRING,
     CONFIG_TEXT, /* may have several lines */
-    CONFIG_URL,  /* base_url, service_url: http(s), scheme optional where the key says so */
-    CONFIG_PROXY,
-    CONFIG_PATH,
+    CONFIG_URL,  /* may hold a password: masked where shown */
     CONFIG_INT,
     CONFIG_DOUBLE,
     CONFIG_DURATION, /* seconds; 600, 600s, 10m */
     CONFIG_ENUM,
-    CONFIG_LIST, /* of strings; by comma in the environment */
-    CONFIG_HOSTS,
+    CONFIG_LIST,        /* of strings; by comma in the environment */
     CONFIG_CREDENTIALS, /* {client_id, client_secret}; `id:secret,id:secret` in the environment */
     CONFIG_TIMEZONE,
 };
 
-enum { CONFIG_SECRET = 1 << 0, CONFIG_REQUIRED_BASE = 1 << 1, CONFIG_SECTION = 1 << 2 };
+enum {
+    CONFIG_SECRET = 1 << 0, /* never shown */
+    /* The system knows the variable too (LANGUAGE=en_US:en): what is not allowed there is not ours
+     * and ignored. */
+    CONFIG_SHARED_ENV = 1 << 1,
+};
 
 struct config_key {
     const char *name;
-    const char *env;
+    const char *env; /* the name in capitals works as well */
     enum config_type type;
     const char *fallback;       /* the default as one would write it; "" for none */
-    double min, max;            /* numbers and durations */
-    const char *const *choices; /* enums: NULL-terminated, position = value */
+    double min, max;            /* numbers and durations (seconds) */
+    const char *const *choices; /* enums: NULL-terminated, position = value; spellings of one value
+                                   are joined by '|' */
     unsigned flags;
     size_t offset;          /* into struct config */
     const char *section_zh; /* heading in the example file; NULL continues the section above */

@@ -1,1 +1,140 @@
-typedef int config_keys_is_empty;
+#include "config/config.h"
+
+#define DAY_S (24.0 * 3600)
+#define MIB (1024.0 * 1024)
+
+static const char *const providers[] = {"openai", "demo", NULL};
+static const char *const modes[] = {"单聊|single", "串聊|chain", NULL};
+static const char *const languages[] = {"zh|中文", "en|english", NULL};
+static const char *const levels[] = {"error", "warn|warning", "info", "debug", NULL};
+
+#define FIELD(field) .name = #field, .offset = offsetof(struct config, field)
+#define SECONDS(key) .name = #key, .offset = offsetof(struct config, key##_s)
+#define RANGE(low, high) .min = (low), .max = (high)
+
+static const struct config_key table[] = {
+    {FIELD(provider), .env = "PROVIDER", .type = CONFIG_ENUM, .fallback = "openai",
+     .choices = providers, .section_zh = "大模型", .section_en = "The large language model",
+     .help_zh = "openai：任何 OpenAI 兼容接口；demo：内置的示例回答，不需要密钥",
+     .help_en = "openai: any OpenAI-compatible endpoint; demo: built-in example answers, no key"},
+    {FIELD(api_key), .env = "APIKEY", .type = CONFIG_STRING, .fallback = "", .flags = CONFIG_SECRET,
+     .help_zh = "接口密钥；写了 base_url 的本地服务可以留空",
+     .help_en = "the endpoint's key; may be empty for a local endpoint named by base_url"},
+    {FIELD(base_url), .env = "BASE_URL", .type = CONFIG_URL, .fallback = "",
+     .help_zh =
+         "接口地址，如 https://api.deepseek.com；可带路径（/v1、/api/v3）；空为 api.openai.com",
+     .help_en =
+         "the endpoint, e.g. https://api.deepseek.com, with or without a path (/v1, /api/v3); "
+         "empty: api.openai.com"},
+    {FIELD(api_root), .env = "API_ROOT", .type = CONFIG_URL, .fallback = "",
+     .help_zh = "原样使用的接口根（后面直接接 /chat/completions），替代 base_url",
+     .help_en = "used as it is (followed by /chat/completions) instead of base_url"},
+    {FIELD(model), .env = "MODEL", .type = CONFIG_STRING, .fallback = "gpt-5.4-mini",
+     .help_zh = "对话模型", .help_en = "the model for conversations"},
+    {FIELD(image_model), .env = "IMAGE_MODEL", .type = CONFIG_STRING,
+     .fallback = "gpt-image-2.6-flare", .help_zh = "画图模型", .help_en = "the model for images"},
+    {FIELD(system_prompt), .env = "SYSTEM_PROMPT", .type = CONFIG_TEXT, .fallback = "",
+     .help_zh = "每次提问前的系统提示；空为不发送",
+     .help_en = "the system prompt before every question; empty: none is sent"},
+    {FIELD(temperature), .env = "TEMPERATURE", .type = CONFIG_DOUBLE, .fallback = "", RANGE(0, 2),
+     .help_zh = "采样温度；不写则不发送", .help_en = "sampling temperature; not sent when absent"},
+    {FIELD(max_answer_len), .env = "MAX_ANSWER_LEN", .type = CONFIG_INT, .fallback = "0",
+     RANGE(0, 10e6), .help_zh = "一次回答的上限（token）；0 为不发送",
+     .help_en = "limit of one answer in tokens; 0: not sent"},
+    {FIELD(max_text), .env = "MAX_TEXT", .type = CONFIG_INT, .fallback = "16000", RANGE(256, 10e6),
+     .help_zh = "系统提示、上下文、问题与回答合计的窗口（token），放不下时最早的对话先离开",
+     .help_en = "window of system prompt, context, question and answer in tokens; the oldest "
+                "exchanges leave it first"},
+    {SECONDS(llm_timeout), .env = "LLM_TIMEOUT", .type = CONFIG_DURATION, .fallback = "120",
+     RANGE(1, 3600), .help_zh = "等待模型第一个字节、以及两次输出之间的最长时间（秒）",
+     .help_en = "longest wait for the model's first byte and between its outputs (seconds)"},
+    {SECONDS(image_timeout), .env = "IMAGE_TIMEOUT", .type = CONFIG_DURATION, .fallback = "300",
+     RANGE(1, 3600), .help_zh = "一次画图的最长时间（秒）",
+     .help_en = "longest time for one image (seconds)"},
+    {FIELD(llm_parallel), .env = "LLM_PARALLEL", .type = CONFIG_INT, .fallback = "64",
+     RANGE(1, 4096), .help_zh = "同时进行的模型请求数，其余的排队",
+     .help_en = "requests to the model at once; further ones wait"},
+    {FIELD(http_proxy), .env = "HTTP_PROXY", .type = CONFIG_URL, .fallback = "",
+     .help_zh = "访问模型用的代理：http、https、socks5、socks5h，可带用户名密码；不用于钉钉",
+     .help_en = "proxy for the model: http, https, socks5, socks5h, with user and password if "
+                "needed; never used for DingTalk"},
+
+    {FIELD(default_mode), .env = "DEFAULT_MODE", .type = CONFIG_ENUM, .fallback = "单聊",
+     .choices = modes, .section_zh = "对话", .section_en = "Conversations",
+     .help_zh = "默认模式：单聊（每问独立）或 串聊（带上下文）",
+     .help_en = "default mode: 单聊 or single (each question alone), 串聊 or chain (with context)"},
+    {SECONDS(session_timeout), .env = "SESSION_TIMEOUT", .type = CONFIG_DURATION, .fallback = "600",
+     RANGE(1, 7 * DAY_S), .help_zh = "最后一次对话后上下文与模式保留多久：600、600s 或 10m",
+     .help_en = "how long context and mode last after the last exchange: 600, 600s or 10m"},
+    {FIELD(max_request), .env = "MAX_REQUEST", .type = CONFIG_INT, .fallback = "0", RANGE(0, 1e9),
+     .help_zh = "每人每天的提问和画图次数，0 为不限",
+     .help_en = "questions and images per person and day; 0: no limit"},
+    {FIELD(help), .env = "HELP", .type = CONFIG_TEXT, .fallback = "",
+     .help_zh = "替换“帮助”的内容（markdown）", .help_en = "replaces the help text (markdown)"},
+    {FIELD(prompt_file), .env = "PROMPT_FILE", .type = CONFIG_STRING, .fallback = "prompt.yml",
+     .help_zh = "自己的提示词模板；文件不存在则用内置模板",
+     .help_en = "your own prompt templates; the built-in ones where there is no such file"},
+    {FIELD(language), .env = "LANGUAGE", .type = CONFIG_ENUM, .fallback = "zh",
+     .choices = languages, .flags = CONFIG_SHARED_ENV, .help_zh = "机器人说的话：zh 或 en",
+     .help_en = "the language of the bridge's own words: zh or en"},
+    {FIELD(timezone), .env = "TIMEZONE", .type = CONFIG_TIMEZONE, .fallback = "Asia/Shanghai",
+     .help_zh = "时区：每天的次数在当地零点清零",
+     .help_en = "time zone: daily counts begin at local midnight"},
+
+    {FIELD(app_secrets), .env = "APP_SECRETS", .type = CONFIG_LIST, .fallback = "",
+     .flags = CONFIG_SECRET, .section_zh = "钉钉", .section_en = "DingTalk",
+     .help_zh = "机器人的 AppSecret，可多个；写了就校验签名",
+     .help_en = "the robots' AppSecrets; signatures are checked as soon as there is one"},
+    {FIELD(credentials), .env = "DINGTALK_CREDENTIALS", .type = CONFIG_CREDENTIALS, .fallback = "",
+     .flags = CONFIG_SECRET,
+     .help_zh = "应用凭证 client_id 与 client_secret，可多个；密钥同样用于校验签名",
+     .help_en = "applications' client_id and client_secret; the secrets check signatures as well"},
+    {FIELD(webhook_hosts), .env = "WEBHOOK_HOSTS", .type = CONFIG_LIST, .fallback = "",
+     .help_zh = "回复只发往这些主机；空为 oapi.dingtalk.com 与 api.dingtalk.com（https）",
+     .help_en = "replies go to these hosts only; empty: oapi.dingtalk.com and api.dingtalk.com "
+                "(https)"},
+    {FIELD(dingtalk_proxy), .env = "DINGTALK_PROXY", .type = CONFIG_URL, .fallback = "",
+     .help_zh = "访问钉钉用的代理，形式同 http_proxy",
+     .help_en = "proxy for DingTalk, in the forms of http_proxy"},
+
+    {FIELD(listen), .env = "LISTEN", .type = CONFIG_STRING, .fallback = "0.0.0.0",
+     .section_zh = "服务", .section_en = "The service", .help_zh = "监听地址",
+     .help_en = "address to listen on"},
+    {FIELD(port), .env = "PORT", .type = CONFIG_INT, .fallback = "8090", RANGE(0, 65535),
+     .help_zh = "监听端口；0 为任意空闲端口", .help_en = "port to listen on; 0: any free one"},
+    {FIELD(service_url), .env = "SERVICE_URL", .type = CONFIG_URL, .fallback = "",
+     .help_zh = "别人访问本服务的地址，如 https://bot.example.com；显示图片需要它",
+     .help_en = "where people reach this service, e.g. https://bot.example.com; images need it"},
+    {FIELD(data_dir), .env = "DATA_DIR", .type = CONFIG_STRING, .fallback = "data",
+     .help_zh = "数据目录：数据库与图片", .help_en = "data directory: database and images"},
+    {FIELD(log_level), .env = "LOG_LEVEL", .type = CONFIG_ENUM, .fallback = "info",
+     .choices = levels, .help_zh = "日志级别：error、warn、info、debug",
+     .help_en = "log level: error, warn, info, debug"},
+    {SECONDS(drain_timeout), .env = "DRAIN_TIMEOUT", .type = CONFIG_DURATION, .fallback = "10",
+     RANGE(0, 3600), .help_zh = "停止时等待进行中的回答多久（秒），其余的下次启动后继续",
+     .help_en = "how long stopping waits for running answers (seconds); the rest goes on at the "
+                "next start"},
+
+    {FIELD(max_connections), .env = "MAX_CONNECTIONS", .type = CONFIG_INT, .fallback = "512",
+     RANGE(1, 60000), .section_zh = "上限", .section_en = "Limits",
+     .help_zh = "同时的 HTTP 连接数，超过的在系统队列里等",
+     .help_en = "HTTP connections at once; further ones wait in the system's queue"},
+    {FIELD(max_body_bytes), .env = "MAX_BODY_BYTES", .type = CONFIG_INT, .fallback = "1048576",
+     RANGE(4096, 64 * MIB), .help_zh = "一个请求体的上限（字节）",
+     .help_en = "limit of a request's body (bytes)"},
+    {FIELD(max_pending), .env = "MAX_PENDING", .type = CONFIG_INT, .fallback = "2000",
+     RANGE(1, 1e6), .help_zh = "内存里未完成的消息数，超过时不再应答，由钉钉重发",
+     .help_en = "unfinished messages in memory; further ones are not acknowledged and come again"},
+    {FIELD(max_answer_bytes), .env = "MAX_ANSWER_BYTES", .type = CONFIG_INT, .fallback = "1048576",
+     RANGE(4096, 16 * MIB), .help_zh = "一次回答的上限（字节）",
+     .help_en = "limit of one answer (bytes)"},
+    {FIELD(max_image_bytes), .env = "MAX_IMAGE_BYTES", .type = CONFIG_INT, .fallback = "20971520",
+     RANGE(65536, 256 * MIB), .help_zh = "一张图片的上限（字节）",
+     .help_en = "limit of one image (bytes)"},
+};
+
+const struct config_key *config_keys(size_t *ret_n)
+{
+    *ret_n = sizeof(table) / sizeof(table[0]);
+    return table;
+}

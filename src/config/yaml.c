@@ -1,1 +1,217 @@
-typedef int config_yaml_is_empty;
+#include "config/yaml.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+#include "util/buf.h"
+#include "util/mem.h"
+
+struct yaml {
+    yaml_document_t document;
+};
+
+static enum status read_file(const char *file, struct buf *out, struct error *ret_err)
+{
+    FILE *stream = fopen(file, "rbe");
+    if (!stream)
+        return error_set(ret_err, ST_NOT_FOUND, 0, "%s", strerror(errno));
+    char chunk[8192];
+    size_t n;
+    while ((n = fread(chunk, 1, sizeof(chunk), stream)) > 0 && buf_add(out, chunk, n) == ST_OK)
+        ;
+    bool is_broken = ferror(stream);
+    (void)fclose(stream);
+    if (is_broken) /* a directory, for instance */
+        return error_set(ret_err, ST_NOT_FOUND, 0, "it cannot be read");
+    if (buf_status(out) != ST_OK)
+        return error_set(ret_err, ST_TOO_LARGE, 0, "larger than %d bytes", YAML_FILE_BYTES_MAX);
+    if (!utf8_is_valid(buf_str(out)))
+        return error_set(ret_err, ST_INVAL, 0, "not UTF-8 (请存为 UTF-8 编码)");
+    return ST_OK;
+}
+
+/* Overwrites with blanks up to `end`, keeping the lines. */
+static char *blank(char *p, const char *end)
+{
+    for (; p < end; p++) {
+        if (*p != '\n' && *p != '\r')
+            *p = ' ';
+    }
+    return p;
+}
+
+static void blank_comments(char *text)
+{
+    for (char *p = text; *p;) {
+        if (*p == '"') {
+            for (p++; *p && *p != '"'; p++)
+                p += p[0] == '\\' && p[1];
+            p += *p == '"';
+        } else if (p[0] == '/' && p[1] == '/') {
+            p = blank(p, p + strcspn(p, "\n"));
+        } else if (p[0] == '/' && p[1] == '*') {
+            const char *end = strstr(p + 2, "*/");
+            p = blank(p, end ? end + 2 : p + strlen(p));
+        } else {
+            p++;
+        }
+    }
+}
+
+/* JSON may be indented with tabs, which YAML does not take everywhere; outside strings they are as
+ * good as blanks. */
+static void blank_tabs(char *text)
+{
+    bool is_in_string = false;
+    for (char *p = text; *p; p++) {
+        if (is_in_string && p[0] == '\\' && p[1])
+            p++;
+        else if (*p == '"')
+            is_in_string = !is_in_string;
+        else if (*p == '\t' && !is_in_string)
+            *p = ' ';
+    }
+}
+
+static enum status parse(struct str text, yaml_document_t *ret_document, struct error *ret_err)
+{
+    yaml_parser_t parser;
+    if (!yaml_parser_initialize(&parser))
+        return error_set(ret_err, ST_INTERNAL, 0, "libyaml has no memory");
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text.p, text.n);
+    enum status status = ST_OK;
+    if (!yaml_parser_load(&parser, ret_document))
+        status = error_set(ret_err, ST_INVAL, (int)parser.problem_mark.line + 1, "%s",
+                           parser.problem ? parser.problem : "malformed");
+    yaml_parser_delete(&parser);
+    return status;
+}
+
+enum status yaml_load(const char *file, struct yaml **ret_yaml, struct error *ret_err)
+{
+    struct buf text = BUF_INIT(YAML_FILE_BYTES_MAX);
+    enum status status = read_file(file, &text, ret_err);
+    struct yaml *yaml = xcalloc(1, sizeof(*yaml));
+    if (status == ST_OK && text.len > 0 && strlen(text.data) != text.len)
+        status = error_set(ret_err, ST_INVAL, 0, "a NUL byte in the text");
+    if (status == ST_OK && text.len > 0 && str_ends(str_of(file), STR_LIT(".json"))) {
+        blank_comments(text.data);
+        blank_tabs(text.data);
+    }
+    if (status == ST_OK)
+        status = parse(buf_str(&text), &yaml->document, ret_err);
+    buf_done(&text);
+    if (status != ST_OK) {
+        free(yaml);
+        return status;
+    }
+    *ret_yaml = yaml;
+    return ST_OK;
+}
+
+void yaml_free(struct yaml *yaml)
+{
+    if (!yaml)
+        return;
+    yaml_document_delete(&yaml->document);
+    free(yaml);
+}
+
+/* libyaml's accessors do not take const, and change nothing. */
+static yaml_node_t *node_of(const struct yaml *yaml, int node)
+{
+    struct yaml *mutable = (struct yaml *)(uintptr_t)yaml;
+    return node > 0 ? yaml_document_get_node(&mutable->document, node) : NULL;
+}
+
+int yaml_root(const struct yaml *yaml)
+{
+    return node_of(yaml, 1) ? 1 : 0;
+}
+
+static bool is_null_word(const yaml_node_t *node)
+{
+    static const char *const words[] = {"", "~", "null", "Null", "NULL"};
+    if (node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
+        return false;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp((const char *)node->data.scalar.value, words[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+enum yaml_kind yaml_kind_of(const struct yaml *yaml, int number)
+{
+    const yaml_node_t *node = node_of(yaml, number);
+    if (!node || (node->type == YAML_SCALAR_NODE && is_null_word(node)))
+        return YAML_NULL;
+    if (node->type == YAML_SEQUENCE_NODE)
+        return YAML_LIST;
+    return node->type == YAML_MAPPING_NODE ? YAML_MAP : YAML_SCALAR;
+}
+
+int yaml_line(const struct yaml *yaml, int number)
+{
+    const yaml_node_t *node = node_of(yaml, number);
+    return node ? (int)node->start_mark.line + 1 : 0;
+}
+
+struct str yaml_text(const struct yaml *yaml, int number)
+{
+    const yaml_node_t *node = node_of(yaml, number);
+    if (!node || node->type != YAML_SCALAR_NODE || is_null_word(node))
+        return (struct str){"", 0};
+    return (struct str){(const char *)node->data.scalar.value, node->data.scalar.length};
+}
+
+size_t yaml_count(const struct yaml *yaml, int number)
+{
+    const yaml_node_t *node = node_of(yaml, number);
+    if (node && node->type == YAML_SEQUENCE_NODE)
+        return (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
+    if (node && node->type == YAML_MAPPING_NODE)
+        return (size_t)(node->data.mapping.pairs.top - node->data.mapping.pairs.start);
+    return 0;
+}
+
+int yaml_item(const struct yaml *yaml, int list, size_t i)
+{
+    const yaml_node_t *node = node_of(yaml, list);
+    return i < yaml_count(yaml, list) && node->type == YAML_SEQUENCE_NODE
+               ? node->data.sequence.items.start[i]
+               : 0;
+}
+
+static const yaml_node_pair_t *pair_of(const struct yaml *yaml, int map, size_t i)
+{
+    const yaml_node_t *node = node_of(yaml, map);
+    return i < yaml_count(yaml, map) && node->type == YAML_MAPPING_NODE
+               ? &node->data.mapping.pairs.start[i]
+               : NULL;
+}
+
+int yaml_key(const struct yaml *yaml, int map, size_t i)
+{
+    const yaml_node_pair_t *pair = pair_of(yaml, map, i);
+    return pair ? pair->key : 0;
+}
+
+int yaml_value(const struct yaml *yaml, int map, size_t i)
+{
+    const yaml_node_pair_t *pair = pair_of(yaml, map, i);
+    return pair ? pair->value : 0;
+}
+
+int yaml_find(const struct yaml *yaml, int map, const char *key)
+{
+    for (size_t i = yaml_count(yaml, map); i-- > 0;) {
+        if (str_eq(yaml_text(yaml, yaml_key(yaml, map, i)), str_of(key)))
+            return yaml_value(yaml, map, i);
+    }
+    return 0;
+}

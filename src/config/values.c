@@ -1,0 +1,331 @@
+#include "config/values.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/clock.h"
+#include "util/mem.h"
+
+#define NAME_BYTES_MAX 64
+
+static void *field_of(const struct config *config, const struct config_key *key)
+{
+    return (char *)(uintptr_t)config + key->offset;
+}
+
+const struct config_key *values_find_key(struct str name)
+{
+    size_t n;
+    const struct config_key *keys = config_keys(&n);
+    for (size_t i = 0; i < n; i++) {
+        if (str_eq(name, str_of(keys[i].name)))
+            return &keys[i];
+    }
+    return NULL;
+}
+
+static size_t min3(size_t a, size_t b, size_t c)
+{
+    size_t ab = a < b ? a : b;
+    return ab < c ? ab : c;
+}
+
+/* Levenshtein's distance of two names of at most NAME_BYTES_MAX bytes. */
+static size_t distance(struct str a, struct str b)
+{
+    size_t row[NAME_BYTES_MAX + 1];
+    for (size_t j = 0; j <= b.n; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a.n; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b.n; j++) {
+            size_t above = row[j];
+            row[j] = min3(above + 1, row[j - 1] + 1, diagonal + (a.p[i - 1] != b.p[j - 1]));
+            diagonal = above;
+        }
+    }
+    return row[b.n];
+}
+
+const char *values_nearest_key(struct str name)
+{
+    size_t n;
+    const struct config_key *keys = config_keys(&n);
+    const char *nearest = NULL;
+    size_t best = name.n / 3 + 1; /* further away is another word */
+    for (size_t i = 0; name.n <= NAME_BYTES_MAX && i < n; i++) {
+        size_t d = distance(name, str_of(keys[i].name));
+        if (d <= best && (!nearest || d < best)) {
+            best = d;
+            nearest = keys[i].name;
+        }
+    }
+    return nearest;
+}
+
+static enum status set_choice(const struct config_key *key, struct str text, int *ret_value)
+{
+    for (int i = 0; key->choices[i]; i++) {
+        struct str rest = str_of(key->choices[i]);
+        while (rest.n > 0) {
+            if (str_eq_nocase(str_cut(&rest, '|'), text)) {
+                *ret_value = i;
+                return ST_OK;
+            }
+        }
+    }
+    return ST_INVAL;
+}
+
+void values_clear_list(struct config_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        free(list->items[i]);
+    free(list->items);
+    *list = (struct config_list){0};
+}
+
+void values_add_to_list(struct config_list *list, struct str item)
+{
+    list->items = xreallocarray(list->items, list->n + 1, sizeof(*list->items));
+    list->items[list->n++] = xstrndup(item.p, item.n);
+}
+
+void values_clear_credentials(struct config *config)
+{
+    for (size_t i = 0; i < config->n_credentials; i++) {
+        free(config->credentials[i].client_id);
+        free(config->credentials[i].client_secret);
+    }
+    free(config->credentials);
+    config->credentials = NULL;
+    config->n_credentials = 0;
+}
+
+void values_add_credential(struct config *config, struct str client_id, struct str client_secret)
+{
+    size_t n = config->n_credentials;
+    config->credentials = xreallocarray(config->credentials, n + 1, sizeof(*config->credentials));
+    config->credentials[n].client_id = xstrndup(client_id.p, client_id.n);
+    config->credentials[n].client_secret = xstrndup(client_secret.p, client_secret.n);
+    config->n_credentials++;
+}
+
+static void set_list(struct config_list *list, struct str text)
+{
+    values_clear_list(list);
+    while (text.n > 0) {
+        struct str item = str_trim(str_cut(&text, ','));
+        if (item.n > 0)
+            values_add_to_list(list, item);
+    }
+}
+
+static bool next_credential(struct str *rest, struct str *ret_id, struct str *ret_secret)
+{
+    struct str pair = str_trim(str_cut(rest, ','));
+    *ret_id = str_trim(str_cut(&pair, ':'));
+    *ret_secret = str_trim(pair);
+    return ret_id->n > 0 && ret_secret->n > 0;
+}
+
+static enum status set_credentials(struct config *config, struct str text)
+{
+    struct str id;
+    struct str secret;
+    for (struct str rest = text; rest.n > 0;) {
+        if (!next_credential(&rest, &id, &secret))
+            return ST_INVAL;
+    }
+    values_clear_credentials(config);
+    while (text.n > 0) {
+        if (next_credential(&text, &id, &secret))
+            values_add_credential(config, id, secret);
+    }
+    return ST_OK;
+}
+
+/* A zone the system knows; setting it is harmless, the last one set is the configured one. */
+static bool is_timezone(struct str text)
+{
+    DB_CLEANUP(free_charp) char *name = xstrndup(text.p, text.n);
+    return clock_set_timezone(name) == ST_OK;
+}
+
+static enum status set_string(char **field, struct str text)
+{
+    free(*field);
+    *field = xstrndup(text.p, text.n);
+    return ST_OK;
+}
+
+enum status values_set(struct config *config, const struct config_key *key, struct str text)
+{
+    void *field = field_of(config, key);
+    enum status status = ST_OK;
+    switch (key->type) {
+    case CONFIG_TIMEZONE:
+        if (!is_timezone(text))
+            return ST_INVAL;
+        return set_string(field, text);
+    case CONFIG_STRING:
+    case CONFIG_TEXT:
+    case CONFIG_URL:
+        return set_string(field, text);
+    case CONFIG_INT:
+        return parse_i64(text, (int64_t)key->min, (int64_t)key->max, field);
+    case CONFIG_DURATION:
+        return parse_duration_s(text, (int64_t)key->min, (int64_t)key->max, field);
+    case CONFIG_DOUBLE:
+        status = parse_double(text, key->min, key->max, field);
+        config->has_temperature |= status == ST_OK; /* the only one there is */
+        return status;
+    case CONFIG_ENUM:
+        return set_choice(key, text, field);
+    case CONFIG_LIST:
+        set_list(field, text);
+        return ST_OK;
+    case CONFIG_CREDENTIALS:
+        return set_credentials(config, text);
+    }
+    return ST_INVAL;
+}
+
+void values_clear(struct config *config)
+{
+    size_t n;
+    const struct config_key *keys = config_keys(&n);
+    for (size_t i = 0; i < n; i++) {
+        void *field = field_of(config, &keys[i]);
+        switch (keys[i].type) {
+        case CONFIG_STRING:
+        case CONFIG_TEXT:
+        case CONFIG_URL:
+        case CONFIG_TIMEZONE:
+            free(*(char **)field);
+            break;
+        case CONFIG_LIST:
+            values_clear_list(field);
+            break;
+        case CONFIG_CREDENTIALS:
+            values_clear_credentials(config);
+            break;
+        case CONFIG_INT:
+        case CONFIG_DOUBLE:
+        case CONFIG_DURATION:
+        case CONFIG_ENUM:
+            break;
+        }
+    }
+}
+
+static void put_choices(const struct config_key *key, struct buf *out)
+{
+    for (int i = 0; key->choices[i]; i++) {
+        for (struct str rest = str_of(key->choices[i]); rest.n > 0;) {
+            if (out->len > 0)
+                buf_putc(out, ' ');
+            buf_add_str(out, str_cut(&rest, '|'));
+        }
+    }
+}
+
+void values_put_allowed(const struct config_key *key, struct buf *out)
+{
+    switch (key->type) {
+    case CONFIG_INT:
+        buf_printf(out, "%lld…%lld", (long long)key->min, (long long)key->max);
+        break;
+    case CONFIG_DOUBLE:
+        buf_printf(out, "%g…%g", key->min, key->max);
+        break;
+    case CONFIG_DURATION:
+        buf_printf(out, "600, 600s, 10m, 2h (%lld…%lld s)", (long long)key->min,
+                   (long long)key->max);
+        break;
+    case CONFIG_ENUM:
+        put_choices(key, out);
+        break;
+    case CONFIG_TIMEZONE:
+        buf_puts(out, "UTC, Asia/Shanghai, … (/usr/share/zoneinfo)");
+        break;
+    case CONFIG_LIST:
+        buf_puts(out, "一个列表 a list: [a, b]");
+        break;
+    case CONFIG_CREDENTIALS:
+        buf_puts(out, "一个列表 a list of {client_id, client_secret}; id:secret,id:secret");
+        break;
+    case CONFIG_STRING:
+    case CONFIG_TEXT:
+    case CONFIG_URL:
+        buf_puts(out, "一段文字 a text");
+        break;
+    }
+}
+
+/* A URL may carry a password, a text several lines. */
+static void put_string(const struct config_key *key, const char *value, struct buf *out)
+{
+    DB_CLEANUP(free_charp)
+    char *shown = key->type == CONFIG_URL ? log_masked(str_of(value)) : xstrdup(value);
+    for (const char *p = shown; *p; p++) {
+        if (*p == '\n')
+            buf_puts(out, "\\n");
+        else
+            buf_putc(out, *p);
+    }
+}
+
+static void put_list(const struct config_list *list, struct buf *out)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        buf_puts(out, i ? ", " : "");
+        buf_puts(out, list->items[i]);
+    }
+}
+
+static bool is_set(const struct config *config, const struct config_key *key)
+{
+    const void *field = field_of(config, key);
+    if (key->type == CONFIG_LIST)
+        return ((const struct config_list *)field)->n > 0;
+    if (key->type == CONFIG_CREDENTIALS)
+        return config->n_credentials > 0;
+    return key->type != CONFIG_STRING || **(char *const *)field;
+}
+
+void values_put(const struct config *config, const struct config_key *key, struct buf *out)
+{
+    const void *field = field_of(config, key);
+    if (key->flags & CONFIG_SECRET) {
+        buf_puts(out, is_set(config, key) ? "***" : "");
+        return;
+    }
+    switch (key->type) {
+    case CONFIG_INT:
+    case CONFIG_DURATION:
+        buf_printf(out, "%lld", (long long)*(const int64_t *)field);
+        break;
+    case CONFIG_DOUBLE:
+        if (config->has_temperature)
+            buf_printf(out, "%g", *(const double *)field);
+        break;
+    case CONFIG_ENUM: {
+        struct str spellings = str_of(key->choices[*(const int *)field]);
+        buf_add_str(out, str_cut(&spellings, '|'));
+        break;
+    }
+    case CONFIG_LIST:
+        put_list(field, out);
+        break;
+    case CONFIG_STRING:
+    case CONFIG_TEXT:
+    case CONFIG_URL:
+    case CONFIG_TIMEZONE:
+        put_string(key, *(char *const *)field, out);
+        break;
+    case CONFIG_CREDENTIALS:
+        break;
+    }
+}
