@@ -7,7 +7,7 @@
 
 #include "config/problems.h"
 #include "config/values.h"
-#include "config/yaml.h"
+#include "config/yaml_file.h"
 #include "util/mem.h"
 
 #define ALLOWED_BYTES_MAX 512

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "config/problems.h"
-#include "config/yaml.h"
+#include "config/yaml_file.h"
 #include "util/mem.h"
 
 #define TITLE_BYTES_MAX 128

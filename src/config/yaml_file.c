@@ -1,4 +1,4 @@
-#include "config/yaml.h"
+#include "config/yaml_file.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -3,8 +3,8 @@
  * once the comments in it (`//`, and C's form) are blanked. Only what settings need: mappings,
  * sequences, scalars; one document.
  */
-#ifndef DB_CONFIG_YAML_H
-#define DB_CONFIG_YAML_H
+#ifndef DB_CONFIG_YAML_FILE_H
+#define DB_CONFIG_YAML_FILE_H
 
 #include <stddef.h>
 
