@@ -17,7 +17,7 @@
 struct loading {
     struct config *config;
     struct config_problems *problems;
-    const struct yaml *yaml; /* NULL when there is no file */
+    const struct yaml_file *yaml; /* NULL when there is no file */
     const char *file;
 };
 
@@ -62,27 +62,28 @@ static void set_fallbacks(struct loading *loading)
 
 static enum status take_list(struct loading *loading, const struct config_key *key, int node)
 {
-    const struct yaml *yaml = loading->yaml;
+    const struct yaml_file *yaml = loading->yaml;
     struct config_list *list =
         (struct config_list *)(void *)((char *)loading->config + key->offset);
-    for (size_t i = 0; i < yaml_count(yaml, node); i++) {
-        if (yaml_kind_of(yaml, yaml_item(yaml, node, i)) != YAML_SCALAR)
+    for (size_t i = 0; i < yaml_file_count(yaml, node); i++) {
+        if (yaml_file_kind_of(yaml, yaml_file_item(yaml, node, i)) != YAML_SCALAR)
             return ST_INVAL;
     }
     values_clear_list(list);
-    for (size_t i = 0; i < yaml_count(yaml, node); i++)
-        values_add_to_list(list, str_trim(yaml_text(yaml, yaml_item(yaml, node, i))));
+    for (size_t i = 0; i < yaml_file_count(yaml, node); i++)
+        values_add_to_list(list, str_trim(yaml_file_text(yaml, yaml_file_item(yaml, node, i))));
     return ST_OK;
 }
 
 static enum status take_credentials(struct loading *loading, int node)
 {
-    const struct yaml *yaml = loading->yaml;
+    const struct yaml_file *yaml = loading->yaml;
     values_clear_credentials(loading->config);
-    for (size_t i = 0; i < yaml_count(yaml, node); i++) {
-        int item = yaml_item(yaml, node, i);
-        struct str id = str_trim(yaml_text(yaml, yaml_find(yaml, item, "client_id")));
-        struct str secret = str_trim(yaml_text(yaml, yaml_find(yaml, item, "client_secret")));
+    for (size_t i = 0; i < yaml_file_count(yaml, node); i++) {
+        int item = yaml_file_item(yaml, node, i);
+        struct str id = str_trim(yaml_file_text(yaml, yaml_file_find(yaml, item, "client_id")));
+        struct str secret =
+            str_trim(yaml_file_text(yaml, yaml_file_find(yaml, item, "client_secret")));
         if (id.n == 0 || secret.n == 0)
             return ST_INVAL;
         values_add_credential(loading->config, id, secret);
@@ -92,8 +93,8 @@ static enum status take_credentials(struct loading *loading, int node)
 
 static enum status take_value(struct loading *loading, const struct config_key *key, int node)
 {
-    struct str text = yaml_text(loading->yaml, node);
-    switch (yaml_kind_of(loading->yaml, node)) {
+    struct str text = yaml_file_text(loading->yaml, node);
+    switch (yaml_file_kind_of(loading->yaml, node)) {
     case YAML_NULL:
         return ST_OK;
     case YAML_SCALAR:
@@ -122,18 +123,18 @@ static void warn_unknown(struct loading *loading, const char *where, struct str 
 
 static void take_pair(struct loading *loading, size_t i)
 {
-    int key_node = yaml_key(loading->yaml, yaml_root(loading->yaml), i);
-    int value_node = yaml_value(loading->yaml, yaml_root(loading->yaml), i);
-    struct str name = yaml_text(loading->yaml, key_node);
+    int key_node = yaml_file_key(loading->yaml, yaml_file_root(loading->yaml), i);
+    int value_node = yaml_file_value(loading->yaml, yaml_file_root(loading->yaml), i);
+    struct str name = yaml_file_text(loading->yaml, key_node);
     DB_CLEANUP(free_charp)
-    char *where = xasprintf("%s:%d", loading->file, yaml_line(loading->yaml, key_node));
+    char *where = xasprintf("%s:%d", loading->file, yaml_file_line(loading->yaml, key_node));
     const struct config_key *key = values_find_key(name);
     if (!key) {
         warn_unknown(loading, where, name);
         return;
     }
     DB_CLEANUP(free_charp) char *name_text = xstrndup(name.p, name.n);
-    if (yaml_find(loading->yaml, yaml_root(loading->yaml), name_text) != value_node)
+    if (yaml_file_find(loading->yaml, yaml_file_root(loading->yaml), name_text) != value_node)
         problems_add(
             loading->problems, false,
             "%s: %s: 这个键后面又写了一次，以后面的为准 written again below, the later one "
@@ -146,8 +147,8 @@ static void take_pair(struct loading *loading, size_t i)
 static enum status take_file(struct loading *loading)
 {
     struct error error;
-    struct yaml *yaml;
-    enum status status = yaml_load(loading->file, &yaml, &error);
+    struct yaml_file *yaml;
+    enum status status = yaml_file_load(loading->file, &yaml, &error);
     if (status == ST_INVAL && error.code > 0) {
         problems_add(loading->problems, true, "%s:%d: 格式有误 malformed: %s", loading->file,
                      error.code, error.text);
@@ -159,14 +160,14 @@ static enum status take_file(struct loading *loading)
         return status;
     }
     loading->yaml = yaml;
-    enum yaml_kind kind = yaml_kind_of(yaml, yaml_root(yaml));
+    enum yaml_kind kind = yaml_file_kind_of(yaml, yaml_file_root(yaml));
     if (kind != YAML_MAP && kind != YAML_NULL)
         problems_add(loading->problems, true,
                      "%s:1: 应该是“键: 值”的形式 expected `key: value` lines", loading->file);
-    for (size_t i = 0; kind == YAML_MAP && i < yaml_count(yaml, yaml_root(yaml)); i++)
+    for (size_t i = 0; kind == YAML_MAP && i < yaml_file_count(yaml, yaml_file_root(yaml)); i++)
         take_pair(loading, i);
     loading->yaml = NULL;
-    yaml_free(yaml);
+    yaml_file_free(yaml);
     return ST_OK;
 }
 

@@ -9,7 +9,7 @@
 #define TITLE_BYTES_MAX 128
 
 struct reading {
-    const struct yaml *yaml;
+    const struct yaml_file *yaml;
     const char *file;
     struct prompts *prompts;
     struct config_problems *problems;
@@ -31,9 +31,9 @@ static char *copy_of(struct str text)
 
 static void take_entry(struct reading *reading, int entry)
 {
-    const struct yaml *yaml = reading->yaml;
-    struct str title = str_trim(yaml_text(yaml, yaml_find(yaml, entry, "title")));
-    int line = yaml_line(yaml, entry);
+    const struct yaml_file *yaml = reading->yaml;
+    struct str title = str_trim(yaml_file_text(yaml, yaml_file_find(yaml, entry, "title")));
+    int line = yaml_file_line(yaml, entry);
     const char *why = NULL;
     bool has_hash = str_starts(title, STR_LIT("#"));
     if (title.n == has_hash || title.n > TITLE_BYTES_MAX)
@@ -47,13 +47,14 @@ static void take_entry(struct reading *reading, int entry)
         return;
     }
     /* The older form has one text before the question. */
-    int prefix = yaml_find(yaml, entry, "prefix");
+    int prefix = yaml_file_find(yaml, entry, "prefix");
     struct prompts *prompts = reading->prompts;
     prompts->items = xreallocarray(prompts->items, prompts->n + 1, sizeof(*prompts->items));
     prompts->items[prompts->n++] = (struct prompt){
         .title = xstrdup(full),
-        .prefix = copy_of(yaml_text(yaml, prefix ? prefix : yaml_find(yaml, entry, "content"))),
-        .suffix = copy_of(yaml_text(yaml, yaml_find(yaml, entry, "suffix"))),
+        .prefix =
+            copy_of(yaml_file_text(yaml, prefix ? prefix : yaml_file_find(yaml, entry, "content"))),
+        .suffix = copy_of(yaml_file_text(yaml, yaml_file_find(yaml, entry, "suffix"))),
     };
 }
 
@@ -61,21 +62,21 @@ enum status prompts_load(const char *file, struct prompts *ret_prompts,
                          struct config_problems *problems)
 {
     struct error error;
-    struct yaml *yaml;
+    struct yaml_file *yaml;
     *ret_prompts = (struct prompts){0};
-    enum status status = *file ? yaml_load(file, &yaml, &error) : ST_NOT_FOUND;
+    enum status status = *file ? yaml_file_load(file, &yaml, &error) : ST_NOT_FOUND;
     if (status == ST_NOT_FOUND)
         return status;
     if (status != ST_OK) {
         problems_add(problems, true, "%s:%d: 格式有误 malformed: %s", file, error.code, error.text);
         return ST_INVAL;
     }
-    int root = yaml_root(yaml);
-    enum yaml_kind kind = yaml_kind_of(yaml, root);
+    int root = yaml_file_root(yaml);
+    enum yaml_kind kind = yaml_file_kind_of(yaml, root);
     struct reading reading = {yaml, file, ret_prompts, problems};
-    for (size_t i = 0; kind == YAML_LIST && i < yaml_count(yaml, root); i++)
-        take_entry(&reading, yaml_item(yaml, root, i));
-    yaml_free(yaml);
+    for (size_t i = 0; kind == YAML_LIST && i < yaml_file_count(yaml, root); i++)
+        take_entry(&reading, yaml_file_item(yaml, root, i));
+    yaml_file_free(yaml);
     if (kind != YAML_LIST && kind != YAML_NULL) {
         problems_add(problems, true,
                      "%s:1: 应该是“- title: …”的列表 expected a list of `- title: …`", file);

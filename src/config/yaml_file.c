@@ -10,7 +10,7 @@
 #include "util/buf.h"
 #include "util/mem.h"
 
-struct yaml {
+struct yaml_file {
     yaml_document_t document;
 };
 
@@ -91,11 +91,11 @@ static enum status parse(struct str text, yaml_document_t *ret_document, struct 
     return status;
 }
 
-enum status yaml_load(const char *file, struct yaml **ret_yaml, struct error *ret_err)
+enum status yaml_file_load(const char *file, struct yaml_file **ret_yaml, struct error *ret_err)
 {
     struct buf text = BUF_INIT(YAML_FILE_BYTES_MAX);
     enum status status = read_file(file, &text, ret_err);
-    struct yaml *yaml = xcalloc(1, sizeof(*yaml));
+    struct yaml_file *yaml = xcalloc(1, sizeof(*yaml));
     if (status == ST_OK && text.len > 0 && strlen(text.data) != text.len)
         status = error_set(ret_err, ST_INVAL, 0, "a NUL byte in the text");
     if (status == ST_OK && text.len > 0 && str_ends(str_of(file), STR_LIT(".json"))) {
@@ -113,7 +113,7 @@ enum status yaml_load(const char *file, struct yaml **ret_yaml, struct error *re
     return ST_OK;
 }
 
-void yaml_free(struct yaml *yaml)
+void yaml_file_free(struct yaml_file *yaml)
 {
     if (!yaml)
         return;
@@ -122,13 +122,13 @@ void yaml_free(struct yaml *yaml)
 }
 
 /* libyaml's accessors do not take const, and change nothing. */
-static yaml_node_t *node_of(const struct yaml *yaml, int node)
+static yaml_node_t *node_of(const struct yaml_file *yaml, int node)
 {
-    struct yaml *mutable = (struct yaml *)(uintptr_t)yaml;
+    struct yaml_file *mutable = (struct yaml_file *)(uintptr_t)yaml;
     return node > 0 ? yaml_document_get_node(&mutable->document, node) : NULL;
 }
 
-int yaml_root(const struct yaml *yaml)
+int yaml_file_root(const struct yaml_file *yaml)
 {
     return node_of(yaml, 1) ? 1 : 0;
 }
@@ -145,7 +145,7 @@ static bool is_null_word(const yaml_node_t *node)
     return false;
 }
 
-enum yaml_kind yaml_kind_of(const struct yaml *yaml, int number)
+enum yaml_kind yaml_file_kind_of(const struct yaml_file *yaml, int number)
 {
     const yaml_node_t *node = node_of(yaml, number);
     if (!node || (node->type == YAML_SCALAR_NODE && is_null_word(node)))
@@ -155,13 +155,13 @@ enum yaml_kind yaml_kind_of(const struct yaml *yaml, int number)
     return node->type == YAML_MAPPING_NODE ? YAML_MAP : YAML_SCALAR;
 }
 
-int yaml_line(const struct yaml *yaml, int number)
+int yaml_file_line(const struct yaml_file *yaml, int number)
 {
     const yaml_node_t *node = node_of(yaml, number);
     return node ? (int)node->start_mark.line + 1 : 0;
 }
 
-struct str yaml_text(const struct yaml *yaml, int number)
+struct str yaml_file_text(const struct yaml_file *yaml, int number)
 {
     const yaml_node_t *node = node_of(yaml, number);
     if (!node || node->type != YAML_SCALAR_NODE || is_null_word(node))
@@ -169,7 +169,7 @@ struct str yaml_text(const struct yaml *yaml, int number)
     return (struct str){(const char *)node->data.scalar.value, node->data.scalar.length};
 }
 
-size_t yaml_count(const struct yaml *yaml, int number)
+size_t yaml_file_count(const struct yaml_file *yaml, int number)
 {
     const yaml_node_t *node = node_of(yaml, number);
     if (node && node->type == YAML_SEQUENCE_NODE)
@@ -179,39 +179,39 @@ size_t yaml_count(const struct yaml *yaml, int number)
     return 0;
 }
 
-int yaml_item(const struct yaml *yaml, int list, size_t i)
+int yaml_file_item(const struct yaml_file *yaml, int list, size_t i)
 {
     const yaml_node_t *node = node_of(yaml, list);
-    return i < yaml_count(yaml, list) && node->type == YAML_SEQUENCE_NODE
+    return i < yaml_file_count(yaml, list) && node->type == YAML_SEQUENCE_NODE
                ? node->data.sequence.items.start[i]
                : 0;
 }
 
-static const yaml_node_pair_t *pair_of(const struct yaml *yaml, int map, size_t i)
+static const yaml_node_pair_t *pair_of(const struct yaml_file *yaml, int map, size_t i)
 {
     const yaml_node_t *node = node_of(yaml, map);
-    return i < yaml_count(yaml, map) && node->type == YAML_MAPPING_NODE
+    return i < yaml_file_count(yaml, map) && node->type == YAML_MAPPING_NODE
                ? &node->data.mapping.pairs.start[i]
                : NULL;
 }
 
-int yaml_key(const struct yaml *yaml, int map, size_t i)
+int yaml_file_key(const struct yaml_file *yaml, int map, size_t i)
 {
     const yaml_node_pair_t *pair = pair_of(yaml, map, i);
     return pair ? pair->key : 0;
 }
 
-int yaml_value(const struct yaml *yaml, int map, size_t i)
+int yaml_file_value(const struct yaml_file *yaml, int map, size_t i)
 {
     const yaml_node_pair_t *pair = pair_of(yaml, map, i);
     return pair ? pair->value : 0;
 }
 
-int yaml_find(const struct yaml *yaml, int map, const char *key)
+int yaml_file_find(const struct yaml_file *yaml, int map, const char *key)
 {
-    for (size_t i = yaml_count(yaml, map); i-- > 0;) {
-        if (str_eq(yaml_text(yaml, yaml_key(yaml, map, i)), str_of(key)))
-            return yaml_value(yaml, map, i);
+    for (size_t i = yaml_file_count(yaml, map); i-- > 0;) {
+        if (str_eq(yaml_file_text(yaml, yaml_file_key(yaml, map, i)), str_of(key)))
+            return yaml_file_value(yaml, map, i);
     }
     return 0;
 }

@@ -14,7 +14,7 @@
 
 #define YAML_FILE_BYTES_MAX (1024 * 1024)
 
-struct yaml;
+struct yaml_file;
 
 enum yaml_kind { YAML_NULL, YAML_SCALAR, YAML_LIST, YAML_MAP };
 
@@ -23,21 +23,22 @@ enum yaml_kind { YAML_NULL, YAML_SCALAR, YAML_LIST, YAML_MAP };
  * it is no YAML or no UTF-8: the error's code is the line then (0 when unknown). An empty file is a
  * YAML_NULL root.
  */
-enum status yaml_load(const char *file, struct yaml **ret_yaml,
-                      struct error *ret_err) DB_MUST_CHECK;
-void yaml_free(struct yaml *yaml); /* NULL is fine */
+enum status yaml_file_load(const char *file, struct yaml_file **ret_yaml,
+                           struct error *ret_err) DB_MUST_CHECK;
+void yaml_file_free(struct yaml_file *yaml); /* NULL is fine */
 
 /* Nodes are numbers from 1; 0 is no node, and reads as YAML_NULL. */
-int yaml_root(const struct yaml *yaml);
+int yaml_file_root(const struct yaml_file *yaml);
 /* An unquoted empty scalar, `~` and `null` are YAML_NULL. */
-enum yaml_kind yaml_kind_of(const struct yaml *yaml, int node);
-int yaml_line(const struct yaml *yaml, int node);        /* from 1 */
-struct str yaml_text(const struct yaml *yaml, int node); /* "" for what is no scalar; borrowed */
-size_t yaml_count(const struct yaml *yaml, int node);    /* items or pairs; 0 for others */
-int yaml_item(const struct yaml *yaml, int list, size_t i);
-int yaml_key(const struct yaml *yaml, int map, size_t i);
-int yaml_value(const struct yaml *yaml, int map, size_t i);
+enum yaml_kind yaml_file_kind_of(const struct yaml_file *yaml, int node);
+int yaml_file_line(const struct yaml_file *yaml, int node); /* from 1 */
+struct str yaml_file_text(const struct yaml_file *yaml,
+                          int node); /* "" for what is no scalar; borrowed */
+size_t yaml_file_count(const struct yaml_file *yaml, int node); /* items or pairs; 0 for others */
+int yaml_file_item(const struct yaml_file *yaml, int list, size_t i);
+int yaml_file_key(const struct yaml_file *yaml, int map, size_t i);
+int yaml_file_value(const struct yaml_file *yaml, int map, size_t i);
 /* The value of the last pair with that key; 0 when there is none. */
-int yaml_find(const struct yaml *yaml, int map, const char *key);
+int yaml_file_find(const struct yaml_file *yaml, int map, const char *key);
 
 #endif
