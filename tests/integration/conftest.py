@@ -50,7 +50,7 @@ def proxy():
 
 @pytest.fixture
 def bridge(tmp_path, llm, webhook):
-    """A function that starts the program against the doubles: bridge(key=value, …). All are ended cleanly, and checked for sanitizer reports."""
+    """A function that starts the program against the doubles: bridge(key=value, …), or on the text `raw` ("" for no file). All are ended cleanly, and checked for sanitizer reports."""
     started = []
 
     def start(environment=None, files=None, raw=None, **keys):

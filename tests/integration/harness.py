@@ -112,7 +112,7 @@ class Bridge:
     def __init__(self, directory, config, environment=None, files=None, arguments=("serve",), expect_ready=True):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(exist_ok=True)
-        if config is not None:
+        if config:
             name = "config.yml" if isinstance(config, str) else "config.json"
             text = config if isinstance(config, str) else json.dumps(config, ensure_ascii=False, indent=1)
             (self.directory / name).write_text(text)
@@ -190,7 +190,7 @@ class Bridge:
         assert code == expect, f"exit {code}:\n{self.text()}"
 
 
-def message(text="你好", webhook="", session="s1", **changes):
+def message(text="你好", /, webhook="", session="s1", **changes):
     """A robot message as DingTalk sends it; None takes a field away."""
     serial = next(_serial)
     value = {
