@@ -37,6 +37,7 @@ class State:
 
 
 class Handler(BaseHTTPRequestHandler):
+    disable_nagle_algorithm = True  # head and body are two writes: the second must not wait for the first to be acknowledged
     protocol_version = "HTTP/1.1"
     state = None  # set by serve()
 
