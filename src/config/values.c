@@ -6,8 +6,6 @@
 #include "util/clock.h"
 #include "util/mem.h"
 
-#define NAME_BYTES_MAX 64
-
 static void *field_of(const struct config *config, const struct config_key *key)
 {
     return (char *)(uintptr_t)config + key->offset;
@@ -24,38 +22,14 @@ const struct config_key *values_find_key(struct str name)
     return NULL;
 }
 
-static size_t min3(size_t a, size_t b, size_t c)
-{
-    size_t ab = a < b ? a : b;
-    return ab < c ? ab : c;
-}
-
-/* Levenshtein's distance of two names of at most NAME_BYTES_MAX bytes. */
-static size_t distance(struct str a, struct str b)
-{
-    size_t row[NAME_BYTES_MAX + 1];
-    for (size_t j = 0; j <= b.n; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= a.n; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= b.n; j++) {
-            size_t above = row[j];
-            row[j] = min3(above + 1, row[j - 1] + 1, diagonal + (a.p[i - 1] != b.p[j - 1]));
-            diagonal = above;
-        }
-    }
-    return row[b.n];
-}
-
 const char *values_nearest_key(struct str name)
 {
     size_t n;
     const struct config_key *keys = config_keys(&n);
     const char *nearest = NULL;
     size_t best = name.n / 3 + 1; /* further away is another word */
-    for (size_t i = 0; name.n <= NAME_BYTES_MAX && i < n; i++) {
-        size_t d = distance(name, str_of(keys[i].name));
+    for (size_t i = 0; i < n; i++) {
+        size_t d = str_distance(name, str_of(keys[i].name));
         if (d <= best && (!nearest || d < best)) {
             best = d;
             nearest = keys[i].name;

@@ -1,1 +1,365 @@
-typedef int llm_images_is_empty;
+/*
+ * An image: asked for, and downloaded where the answer is a link.
+ *
+ *                ┌── repaired, or BACKOFF and again ──┐
+ *                ↓                                    │
+ *     BORN → ASKING ──────→ (judged: bytes) ──────────┼──→ FINISHED ──→ fn, freed
+ *                └─ a link ─→ FETCHING ─→ (judged) ───┘
+ *
+ * One deadline, the operator's image_timeout, stands over all of it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "llm/openai_internal.h"
+#include "net/url.h"
+#include "util/crypto.h"
+#include "util/json.h"
+#include "util/log.h"
+#include "util/mem.h"
+
+#define PROMPT_BYTES_MAX ((size_t)256 * 1024)
+
+enum draw_state { DRAW_BORN, DRAW_ASKING, DRAW_FETCHING, DRAW_BACKOFF, DRAW_FINISHED };
+
+struct draw {
+    struct openai_exchange exchange; /* first */
+    enum draw_state state;
+    llm_image_fn fn;
+    void *arg;
+    struct buf prompt;
+    unsigned repairs;
+    int n_tries;
+    int n_retries;
+    int64_t waited_ms;
+    int64_t deadline_ms; /* of the loop's clock */
+    uint64_t http_id;    /* 0: none runs */
+    struct timer *timer;
+    char *link; /* where the image is; NULL while it is being asked for */
+    struct buf bytes;
+    char request_id[128];
+    struct openai_problem problem;
+};
+
+struct image_type {
+    const char *content_type;
+    const char *extension;
+};
+
+static void ask_for_image(struct draw *draw);
+static void fetch_image(struct draw *draw);
+
+static void draw_set_state(struct draw *draw, enum draw_state state)
+{
+    static const char *const names[] = {"born", "asking", "fetching", "backoff", "finished"};
+    if (log_is_on(LOG_DEBUG))
+        log_event(LOG_DEBUG, "llm", "draw_state", LOG_I("id", draw->exchange.id),
+                  LOG_S("from", names[draw->state]), LOG_S("to", names[state]));
+    draw->state = state;
+    timer_cancel(&draw->timer);
+}
+
+static void draw_free(struct draw *draw)
+{
+    if (draw->http_id)
+        http_client_cancel(draw->exchange.openai->client, draw->http_id);
+    timer_cancel(&draw->timer);
+    buf_done(&draw->prompt);
+    buf_done(&draw->bytes);
+    free(draw->link);
+    free(draw);
+}
+
+static void cancel(struct openai_exchange *exchange)
+{
+    draw_free((struct draw *)exchange);
+}
+
+/* ---- the end ---- */
+
+/* By the content: what servers and models say about it is often wrong. */
+static const struct image_type *type_of(struct str bytes)
+{
+    static const struct image_type png = {"image/png", "png"};
+    static const struct image_type jpeg = {"image/jpeg", "jpg"};
+    static const struct image_type gif = {"image/gif", "gif"};
+    static const struct image_type webp = {"image/webp", "webp"};
+    if (str_starts(bytes, STR_LIT("\x89PNG\r\n\x1a\n")))
+        return &png;
+    if (str_starts(bytes, STR_LIT("\xff\xd8\xff")))
+        return &jpeg;
+    if (str_starts(bytes, STR_LIT("GIF87a")) || str_starts(bytes, STR_LIT("GIF89a")))
+        return &gif;
+    if (str_starts(bytes, STR_LIT("RIFF")) && str_eq(str_sub(bytes, 8, 4), STR_LIT("WEBP")))
+        return &webp;
+    return NULL;
+}
+
+static void deliver(void *arg)
+{
+    struct draw *draw = arg;
+    draw->timer = NULL;
+    const struct image_type *type =
+        draw->problem.failure == LLM_OK ? type_of(buf_str(&draw->bytes)) : NULL;
+    struct llm_image image = {
+        .outcome = {.failure = draw->problem.failure,
+                    .error = draw->problem.error,
+                    .peer_request_id = draw->request_id,
+                    .tries = draw->n_tries},
+        .bytes = type ? buf_str(&draw->bytes) : STR_LIT(""),
+        .content_type = type ? type->content_type : "",
+        .extension = type ? type->extension : "",
+        .model = draw->exchange.openai->image_model,
+    };
+    openai_exchange_remove(&draw->exchange);
+    draw->fn(draw->exchange.id, &image, draw->arg);
+    draw_free(draw);
+}
+
+static void finish(struct draw *draw)
+{
+    struct openai *openai = draw->exchange.openai;
+    if (draw->problem.failure == LLM_OK) {
+        openai->image_repairs |= draw->repairs;
+        if (!type_of(buf_str(&draw->bytes)))
+            openai_problem_set(&draw->problem, LLM_FAIL_GARBLED, false,
+                               "%zu bytes that are no PNG, JPEG, GIF or WebP", draw->bytes.len);
+    }
+    draw_set_state(draw, DRAW_FINISHED);
+    /* A timer and not loop_defer: cancelling takes it back. */
+    draw->timer = timer_start(openai->loop, 0, "llm draw done", deliver, draw);
+}
+
+/* ---- after a try ---- */
+
+static bool wants_response_format(const struct draw *draw)
+{
+    struct str model = str_of(draw->exchange.openai->image_model);
+    return !str_starts_nocase(model, STR_LIT("gpt-image-")) &&
+           !str_starts_nocase(model, STR_LIT("chatgpt-image-")) &&
+           !(draw->repairs & OPENAI_NO_RESPONSE_FORMAT);
+}
+
+static bool try_repair(struct draw *draw)
+{
+    if (draw->state != DRAW_ASKING || !wants_response_format(draw) ||
+        openai_repair_for(&draw->problem, draw->repairs) != OPENAI_NO_RESPONSE_FORMAT)
+        return false;
+    draw->repairs |= OPENAI_NO_RESPONSE_FORMAT;
+    ask_for_image(draw);
+    return true;
+}
+
+static void on_backoff_over(void *arg)
+{
+    struct draw *draw = arg;
+    draw->timer = NULL;
+    if (draw->link)
+        fetch_image(draw);
+    else
+        ask_for_image(draw);
+}
+
+static void conclude_failed(struct draw *draw, const struct http_response *response)
+{
+    struct openai *openai = draw->exchange.openai;
+    if (try_repair(draw))
+        return;
+    int64_t delay_ms =
+        openai_retry_delay_ms(openai, &draw->problem, response, draw->n_retries, draw->waited_ms);
+    if (delay_ms < 0 || loop_now_ms(openai->loop) + delay_ms >= draw->deadline_ms) {
+        finish(draw);
+        return;
+    }
+    draw->n_retries++;
+    draw->waited_ms += delay_ms;
+    draw_set_state(draw, DRAW_BACKOFF);
+    draw->timer = timer_start(openai->loop, delay_ms, "llm draw backoff", on_backoff_over, draw);
+}
+
+/* ---- what the answer holds ---- */
+
+/* The first image: {"data":[{"b64_json"|"url"}]}, or {"images":[{"url"}]}. */
+static const json_t *first_image(const json_t *value)
+{
+    const json_t *image = json_array_get(json_object_get(value, "data"), 0);
+    return image ? image : json_array_get(json_object_get(value, "images"), 0);
+}
+
+static void take_base64(struct draw *draw, struct str text)
+{
+    enum status status = base64_decode(text, &draw->bytes);
+    if (status == ST_TOO_LARGE)
+        openai_problem_set(&draw->problem, LLM_FAIL_TOO_LARGE, false,
+                           "an image of more than %zu bytes", draw->bytes.max);
+    else if (status != ST_OK)
+        openai_problem_set(&draw->problem, LLM_FAIL_GARBLED, false, "the image is no base64");
+    finish(draw);
+}
+
+static void take_link(struct draw *draw, struct str link)
+{
+    struct url url;
+    struct str inline_data = link;
+    if (str_starts_nocase(link, STR_LIT("data:"))) {
+        (void)str_cut(&inline_data, ',');
+        take_base64(draw, inline_data);
+        return;
+    }
+    if (url_parse(link, &url, NULL) != ST_OK ||
+        (strcmp(url.scheme, "https") != 0 && strcmp(url.scheme, "http") != 0)) {
+        openai_problem_set(&draw->problem, LLM_FAIL_GARBLED, false,
+                           "the link to the image is not usable");
+        finish(draw);
+        return;
+    }
+    draw->link = xstrndup(link.p, link.n);
+    fetch_image(draw);
+}
+
+static void take_answer(struct draw *draw, const json_t *value)
+{
+    const json_t *image = first_image(value);
+    struct str base64 = json_str(image, "b64_json");
+    struct str link = json_str(image, "url");
+    if (base64.n > 0) {
+        take_base64(draw, base64);
+    } else if (link.n > 0) {
+        take_link(draw, link);
+    } else {
+        openai_problem_set(&draw->problem, LLM_FAIL_EMPTY, false, "an answer without an image");
+        finish(draw);
+    }
+}
+
+static void on_answered(uint64_t id, const struct http_response *response, void *arg)
+{
+    struct draw *draw = arg;
+    DB_CLEANUP(json_unref) json_t *value = NULL;
+    struct error error;
+    draw->http_id = 0;
+    (void)snprintf(draw->request_id, sizeof(draw->request_id), "%.*s", (int)response->request_id.n,
+                   response->request_id.p);
+    openai_classify(response, response->body, &draw->problem);
+    if (draw->problem.failure == LLM_OK && json_parse(response->body, &value, &error) != ST_OK)
+        openai_problem_set(&draw->problem, LLM_FAIL_GARBLED, true, "no JSON: %s", error.text);
+    else if (draw->problem.failure == LLM_OK)
+        openai_classify_json(value, &draw->problem);
+    if (draw->problem.failure == LLM_OK)
+        take_answer(draw, value);
+    else
+        conclude_failed(draw, response);
+}
+
+static void on_fetched(uint64_t id, const struct http_response *response, void *arg)
+{
+    struct draw *draw = arg;
+    draw->http_id = 0;
+    openai_classify(response, response->body, &draw->problem);
+    if (draw->problem.failure != LLM_OK) {
+        conclude_failed(draw, response);
+        return;
+    }
+    buf_clear(&draw->bytes);
+    (void)buf_add_str(&draw->bytes, response->body); /* the request had the same limit */
+    finish(draw);
+}
+
+/* ---- requests ---- */
+
+/* False when the time is up: then it is finished. */
+static bool take_time(struct draw *draw, int64_t *ret_left_ms)
+{
+    *ret_left_ms = draw->deadline_ms - loop_now_ms(draw->exchange.openai->loop);
+    if (*ret_left_ms > 0)
+        return true;
+    openai_problem_set(&draw->problem, LLM_FAIL_TIMEOUT, false, "no image within %lld ms",
+                       (long long)draw->exchange.openai->image_timeout_ms);
+    finish(draw);
+    return false;
+}
+
+static json_t *body_of(const struct draw *draw)
+{
+    json_t *body = json_pack("{s:s, s:s#, s:i}", "model", draw->exchange.openai->image_model,
+                             "prompt", buf_cstr(&draw->prompt), (int)draw->prompt.len, "n", 1);
+    if (body && wants_response_format(draw))
+        (void)json_object_set_new(body, "response_format", json_string("b64_json"));
+    return body;
+}
+
+static void ask_for_image(struct draw *draw)
+{
+    static const struct http_handlers handlers = {.on_done = on_answered};
+    struct openai *openai = draw->exchange.openai;
+    struct buf text = BUF_INIT(2 * PROMPT_BYTES_MAX);
+    DB_CLEANUP(json_unref) json_t *body = body_of(draw);
+    int64_t left_ms;
+    draw_set_state(draw, DRAW_ASKING);
+    if (!body || json_write(body, &text) != ST_OK) {
+        openai_problem_set(&draw->problem, LLM_FAIL_REQUEST, false,
+                           "the description is not UTF-8, or too long");
+        finish(draw);
+    } else if (take_time(draw, &left_ms)) {
+        const char *headers[OPENAI_HEADERS_MAX];
+        openai_headers(openai, true, headers);
+        DB_CLEANUP(free_charp) char *url = openai_url(openai, "/images/generations");
+        const struct http_request request = {
+            .method = "POST",
+            .url = url,
+            .headers = headers,
+            .body = buf_str(&text),
+            .proxy = openai->proxy,
+            /* base64 is a third longer; the rest of the document is small. */
+            .max_body_bytes = openai->max_image_bytes / 3 * 4 + (size_t)1024 * 1024,
+            .first_byte_timeout_ms = left_ms,
+            .idle_timeout_ms = left_ms,
+            .total_timeout_ms = left_ms,
+        };
+        draw->n_tries++;
+        draw->http_id = http_client_start(openai->client, &request, &handlers, draw);
+    }
+    buf_done(&text);
+}
+
+/* Without the key: the link may lead to anybody. */
+static void fetch_image(struct draw *draw)
+{
+    static const struct http_handlers handlers = {.on_done = on_fetched};
+    struct openai *openai = draw->exchange.openai;
+    int64_t left_ms;
+    draw_set_state(draw, DRAW_FETCHING);
+    if (!take_time(draw, &left_ms))
+        return;
+    const struct http_request request = {
+        .method = "GET",
+        .url = draw->link,
+        .proxy = openai->proxy,
+        .max_body_bytes = openai->max_image_bytes,
+        .total_timeout_ms = left_ms,
+    };
+    draw->http_id = http_client_start(openai->client, &request, &handlers, draw);
+}
+
+uint64_t openai_images_draw(struct openai *openai, const char *prompt, llm_image_fn fn, void *arg)
+{
+    struct draw *draw = xcalloc(1, sizeof(*draw));
+    *draw = (struct draw){
+        .fn = fn,
+        .arg = arg,
+        .prompt = BUF_INIT(PROMPT_BYTES_MAX),
+        .bytes = BUF_INIT(openai->max_image_bytes),
+        .repairs = openai->image_repairs,
+        .deadline_ms = loop_now_ms(openai->loop) + openai->image_timeout_ms,
+    };
+    uint64_t id = openai_exchange_add(openai, &draw->exchange, cancel);
+    if (buf_puts(&draw->prompt, prompt) == ST_OK) {
+        ask_for_image(draw);
+    } else {
+        openai_problem_set(&draw->problem, LLM_FAIL_TOO_LONG, false,
+                           "the description is longer than %zu bytes", PROMPT_BYTES_MAX);
+        finish(draw);
+    }
+    return id;
+}

@@ -109,6 +109,31 @@ struct str str_cut(struct str *rest, char sep)
     return head;
 }
 
+static size_t min3(size_t a, size_t b, size_t c)
+{
+    size_t ab = a < b ? a : b;
+    return ab < c ? ab : c;
+}
+
+size_t str_distance(struct str a, struct str b)
+{
+    size_t row[STR_DISTANCE_BYTES_MAX + 1];
+    if (a.n > STR_DISTANCE_BYTES_MAX || b.n > STR_DISTANCE_BYTES_MAX)
+        return SIZE_MAX;
+    for (size_t j = 0; j <= b.n; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a.n; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b.n; j++) {
+            size_t above = row[j];
+            row[j] = min3(above + 1, row[j - 1] + 1, diagonal + (a.p[i - 1] != b.p[j - 1]));
+            diagonal = above;
+        }
+    }
+    return row[b.n];
+}
+
 enum status parse_i64(struct str s, int64_t min, int64_t max, int64_t *ret_value)
 {
     bool is_negative = s.n > 0 && s.p[0] == '-';

@@ -35,6 +35,10 @@ struct str str_trim(struct str s);
  * `sep`. */
 struct str str_cut(struct str *rest, char sep);
 
+/* Levenshtein's distance in bytes; SIZE_MAX when a text is longer than STR_DISTANCE_BYTES_MAX. */
+#define STR_DISTANCE_BYTES_MAX 128
+size_t str_distance(struct str a, struct str b);
+
 /* Decimal integer, optional sign, nothing around it. ST_INVAL, or ST_TOO_LARGE outside min…max. */
 enum status parse_i64(struct str s, int64_t min, int64_t max, int64_t *ret_value) DB_MUST_CHECK;
 /* Decimal number with '.', independent of the locale. */

@@ -1,0 +1,92 @@
+/* Whether the endpoint answers and knows the model: GET /models. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "llm/openai_get.h"
+#include "util/json.h"
+#include "util/mem.h"
+
+struct check {
+    struct openai_exchange exchange; /* first */
+    struct openai_get get;
+    llm_check_fn fn;
+    void *arg;
+    struct llm_check result;
+};
+
+static void check_free(struct check *check)
+{
+    openai_get_stop(&check->get);
+    free(check);
+}
+
+static void cancel(struct openai_exchange *exchange)
+{
+    check_free((struct check *)exchange);
+}
+
+/* Google's list calls them models/NAME. */
+static struct str bare_name(struct str id)
+{
+    const struct str prefix = STR_LIT("models/");
+    return str_starts(id, prefix) ? str_sub(id, prefix.n, id.n) : id;
+}
+
+static void read_list(struct llm_check *result, const json_t *list, struct str wanted)
+{
+    size_t best = wanted.n / 3 + 1; /* further away is another model */
+    size_t i;
+    const json_t *entry;
+    result->has_model_list = true;
+    json_array_foreach(list, i, entry)
+    {
+        struct str id = json_str(entry, "id");
+        struct str name = bare_name(id);
+        if (str_eq(id, wanted) || str_eq(name, wanted)) {
+            struct str date = json_str(entry, "shutdown_date");
+            result->is_model_known = true;
+            if (date.n < sizeof(result->shutdown_date))
+                (void)snprintf(result->shutdown_date, sizeof(result->shutdown_date), "%.*s",
+                               (int)date.n, date.p);
+            return;
+        }
+        size_t distance = str_distance(name, wanted);
+        if (distance <= best && name.n < sizeof(result->nearest)) {
+            best = distance - 1; /* at least 1: it is another name */
+            (void)snprintf(result->nearest, sizeof(result->nearest), "%.*s", (int)name.n, name.p);
+        }
+    }
+}
+
+static void on_models(struct openai_get *get, const struct openai_problem *problem,
+                      const json_t *value)
+{
+    struct check *check = (struct check *)(void *)((char *)get - offsetof(struct check, get));
+    struct openai *openai = check->exchange.openai;
+    struct llm_check *result = &check->result;
+    const json_t *list = value ? json_object_get(value, "data") : NULL;
+    result->outcome = (struct llm_outcome){.failure = problem->failure,
+                                           .error = problem->error,
+                                           .peer_request_id = "",
+                                           .tries = get->n_tries};
+    if (json_is_array(list)) {
+        read_list(result, list, str_of(openai->model));
+    } else if (problem->failure == LLM_OK || problem->http_status == 404 ||
+               problem->http_status == 405 || problem->http_status == 501) {
+        result->outcome.failure = LLM_OK; /* it answers, and has no list */
+        result->outcome.error = (struct error){0};
+    }
+    openai_exchange_remove(&check->exchange);
+    check->fn(check->exchange.id, result, check->arg);
+    check_free(check);
+}
+
+uint64_t openai_check_start(struct openai *openai, llm_check_fn fn, void *arg)
+{
+    struct check *check = xcalloc(1, sizeof(*check));
+    check->fn = fn;
+    check->arg = arg;
+    uint64_t id = openai_exchange_add(openai, &check->exchange, cancel);
+    openai_get_start(&check->get, openai, openai_url(openai, "/models"), on_models);
+    return id;
+}

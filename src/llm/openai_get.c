@@ -1,0 +1,86 @@
+#include "llm/openai_get.h"
+
+#include <stdlib.h>
+
+#include "util/json.h"
+#include "util/mem.h"
+
+#define DOCUMENT_BYTES_MAX ((size_t)8 * 1024 * 1024) /* long lists of models have a megabyte */
+#define TIMEOUT_MS 10000
+#define RETRIES 1
+
+static void send_request(struct openai_get *get);
+
+static void on_backoff_over(void *arg)
+{
+    struct openai_get *get = arg;
+    get->timer = NULL;
+    send_request(get);
+}
+
+static bool try_again(struct openai_get *get, const struct openai_problem *problem,
+                      const struct http_response *response)
+{
+    int64_t delay_ms = get->n_tries > RETRIES
+                           ? -1
+                           : openai_retry_delay_ms(get->openai, problem, response, get->n_tries - 1,
+                                                   get->waited_ms);
+    if (delay_ms < 0 || delay_ms > TIMEOUT_MS)
+        return false;
+    get->waited_ms += delay_ms;
+    get->timer = timer_start(get->openai->loop, delay_ms, "llm get", on_backoff_over, get);
+    return true;
+}
+
+static void on_done(uint64_t id, const struct http_response *response, void *arg)
+{
+    struct openai_get *get = arg;
+    struct openai_problem problem;
+    DB_CLEANUP(json_unref) json_t *value = NULL;
+    struct error error;
+    get->http_id = 0;
+    openai_classify(response, response->body, &problem);
+    if (problem.failure == LLM_OK && json_parse(response->body, &value, &error) != ST_OK)
+        openai_problem_set(&problem, LLM_FAIL_GARBLED, false, "no JSON: %s", error.text);
+    else if (problem.failure == LLM_OK)
+        openai_classify_json(value, &problem);
+    if (problem.failure != LLM_OK && try_again(get, &problem, response))
+        return;
+    get->fn(get, &problem, problem.failure == LLM_OK ? value : NULL);
+}
+
+static void send_request(struct openai_get *get)
+{
+    static const struct http_handlers handlers = {.on_done = on_done};
+    const char *headers[OPENAI_HEADERS_MAX];
+    openai_headers(get->openai, false, headers);
+    const struct http_request request = {
+        .method = "GET",
+        .url = get->url,
+        .headers = headers,
+        .proxy = get->openai->proxy,
+        .max_body_bytes = DOCUMENT_BYTES_MAX,
+        .first_byte_timeout_ms = TIMEOUT_MS,
+        .idle_timeout_ms = TIMEOUT_MS,
+        .total_timeout_ms = 3 * TIMEOUT_MS,
+    };
+    get->n_tries++;
+    get->http_id = http_client_start(get->openai->client, &request, &handlers, get);
+}
+
+void openai_get_start(struct openai_get *get, struct openai *openai, char *url, openai_get_fn fn)
+{
+    openai_get_stop(get);
+    *get = (struct openai_get){.openai = openai, .fn = fn, .url = url};
+    send_request(get);
+}
+
+void openai_get_stop(struct openai_get *get)
+{
+    if (get->http_id)
+        http_client_cancel(get->openai->client, get->http_id);
+    get->http_id = 0;
+    timer_cancel(&get->timer);
+    free(get->url);
+    get->url = NULL;
+}

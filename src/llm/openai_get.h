@@ -1,0 +1,31 @@
+/* Asking a provider for a JSON document (models, balances): a GET with the key, its deadline and
+ * its one retry. Embedded in an exchange, which may ask for several, one after the other. */
+#ifndef DB_LLM_OPENAI_GET_H
+#define DB_LLM_OPENAI_GET_H
+
+#include "llm/openai_internal.h"
+
+struct openai_get;
+/*
+ * Exactly once for each start, never before it returned, not after openai_get_stop. `value` is the
+ * document, borrowed for the call, and NULL unless problem->failure is LLM_OK. The owner may start
+ * the next one, or free what the get is embedded in.
+ */
+typedef void (*openai_get_fn)(struct openai_get *get, const struct openai_problem *problem,
+                              const json_t *value);
+
+struct openai_get {
+    struct openai *openai;
+    openai_get_fn fn;
+    char *url;
+    uint64_t http_id; /* 0: none runs */
+    struct timer *timer;
+    int n_tries;
+    int64_t waited_ms;
+};
+
+/* `url` moves in. The struct must be zero, or have been used before. */
+void openai_get_start(struct openai_get *get, struct openai *openai, char *url, openai_get_fn fn);
+void openai_get_stop(struct openai_get *get); /* silently; also frees what it holds */
+
+#endif
