@@ -48,9 +48,10 @@ bool lane_is_first(const struct lane *lane, const struct list *node)
 
 struct list *lane_leave(struct map *lanes, struct lane *lane, struct list *node)
 {
+    bool was_first = lane_is_first(lane, node);
     list_remove(node);
     if (!list_is_empty(&lane->turns))
-        return lane->turns.next;
+        return was_first ? lane->turns.next : NULL;
     (void)map_take(lanes, buf_str(&lane->key));
     buf_done(&lane->key);
     free(lane);
