@@ -44,37 +44,41 @@ static void on_stop_signal(void *arg)
                server);
 }
 
-/* Every secret that may have made a signature: app_secrets and those of the credentials. */
-static const char **collect_secrets(const struct config *config, size_t *ret_n)
+/* Every secret that may have made a signature: app_secrets and those of the credentials, which also
+ * tell the application. The arrays are the caller's. */
+static void collect_secrets(const struct config *config, struct callback_settings *settings)
 {
-    const char **secrets =
-        xcalloc(config->app_secrets.n + config->n_credentials + 1, sizeof(*secrets));
-    size_t n = 0;
-    for (size_t i = 0; i < config->app_secrets.n; i++)
-        secrets[n++] = config->app_secrets.items[i];
-    for (size_t i = 0; i < config->n_credentials; i++)
-        secrets[n++] = config->credentials[i].client_secret;
-    *ret_n = n;
-    return secrets;
+    size_t n = config->app_secrets.n + config->n_credentials;
+    const char **secrets = xcalloc(n + 1, sizeof(*secrets));
+    const char **apps = xcalloc(n + 1, sizeof(*apps));
+    for (size_t i = 0; i < config->app_secrets.n; i++) {
+        secrets[i] = config->app_secrets.items[i];
+        apps[i] = "";
+    }
+    for (size_t i = 0; i < config->n_credentials; i++) {
+        secrets[config->app_secrets.n + i] = config->credentials[i].client_secret;
+        apps[config->app_secrets.n + i] = config->credentials[i].client_id;
+    }
+    settings->secrets = secrets;
+    settings->apps = apps;
+    settings->n_secrets = n;
 }
 
 static void open_callback(struct server *server)
 {
     struct bridge *bridge = &server->bridge;
-    size_t n_secrets;
-    const char **secrets = collect_secrets(bridge->config, &n_secrets);
-    if (n_secrets == 0)
-        log_event(LOG_WARN, "callback", "no_signature",
-                  LOG_S("meaning", "anybody who reaches this port can ask: set app_secrets or "
-                                   "credentials 任何能访问端口的人都能提问"));
     struct callback_settings settings = {
-        .secrets = secrets,
-        .n_secrets = n_secrets,
         .rules = bridge->webhook_rules,
         .n_rules = bridge->n_webhook_rules,
     };
+    collect_secrets(bridge->config, &settings);
+    if (settings.n_secrets == 0)
+        log_event(LOG_WARN, "callback", "no_signature",
+                  LOG_S("meaning", "anybody who reaches this port can ask: set app_secrets or "
+                                   "credentials 任何能访问端口的人都能提问"));
     server->callback = callback_new(server->http, chat_receiver(bridge->chat), &settings);
-    free(secrets);
+    free((void *)(uintptr_t)settings.secrets);
+    free((void *)(uintptr_t)settings.apps);
 }
 
 static int open_server(struct server *server, struct config *config)

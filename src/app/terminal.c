@@ -165,6 +165,8 @@ static void send_line(struct terminal *terminal, const char *line)
     struct message message = {
         .platform = "terminal",
         .robot = "terminal",
+        .app = "",
+        .is_vouched = true,
         .msg_id = msg_id,
         .conversation = "terminal",
         .conversation_title = "",

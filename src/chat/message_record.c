@@ -9,6 +9,7 @@ static const struct {
 } strings[] = {
     {"platform", offsetof(struct message, platform)},
     {"robot", offsetof(struct message, robot)},
+    {"app", offsetof(struct message, app)},
     {"msg_id", offsetof(struct message, msg_id)},
     {"conversation", offsetof(struct message, conversation)},
     {"conversation_title", offsetof(struct message, conversation_title)},
@@ -28,6 +29,7 @@ static const struct {
     {"is_group", offsetof(struct message, is_group)},
     {"is_only_robot_mentioned", offsetof(struct message, is_only_robot_mentioned)},
     {"is_outgoing_robot", offsetof(struct message, is_outgoing_robot)},
+    {"is_vouched", offsetof(struct message, is_vouched)},
     {"is_text_missing", offsetof(struct message, is_text_missing)},
 };
 

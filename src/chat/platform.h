@@ -19,6 +19,7 @@
 struct message {
     const char *platform; /* "dingtalk", "terminal" */
     const char *robot;    /* which robot: with msg_id the key of de-duplication */
+    const char *app; /* the platform's own name for who may act as that robot; "" when unknown */
     const char *msg_id;
     const char *conversation;
     const char *conversation_title;
@@ -31,12 +32,13 @@ struct message {
     bool is_only_robot_mentioned; /* nobody else was mentioned: a leading @… in the text is the
                                      robot */
     bool is_outgoing_robot;       /* custom robot of a group: mentions by nick */
-    const char *kind;             /* "text", or the platform's word for what is not text */
-    const char *text;             /* as typed; "" when kind is not "text" */
-    bool is_text_missing;         /* a text message without a body: quota frame */
-    const char *reply_to;         /* the platform's own address for answers (session webhook) */
-    int64_t reply_until_ms;       /* wall clock when that address ends; 0 = unknown */
-    int64_t created_ms;           /* the platform's time of the message; 0 = unknown */
+    bool is_vouched;      /* the platform itself vouches for the sender: a signature or a stream */
+    const char *kind;     /* "text", or the platform's word for what is not text */
+    const char *text;     /* as typed; "" when kind is not "text" */
+    bool is_text_missing; /* a text message without a body: quota frame */
+    const char *reply_to; /* the platform's own address for answers (session webhook) */
+    int64_t reply_until_ms; /* wall clock when that address ends; 0 = unknown */
+    int64_t created_ms;     /* the platform's time of the message; 0 = unknown */
 };
 
 enum reply_kind {
@@ -92,13 +94,23 @@ struct sink {
 struct platform {
     const struct platform_ops *ops;
 };
+/* `address` is what a markdown image may point at; NULL when the picture could not be taken. Never
+ * before publish_picture returned. */
+typedef void (*picture_published_fn)(const char *address, void *arg);
 struct platform_ops {
     const char *name;
     /* Never NULL: a message that cannot be answered gives a sink that fails. The message is copied
      * as far as needed. */
     struct sink *(*open_sink)(struct platform *, const struct message *,
                               const struct sink_handlers *, void *arg);
-    void (*free)(struct platform *);
+    /* Puts a picture where the platform can show it. False: it has no such place for this message's
+     * robot, and fn is not called. The bytes are copied. */
+    bool (*publish_picture)(struct platform *, const struct message *, struct str bytes,
+                            const char *content_type, picture_published_fn fn, void *arg);
+    /* A notice that answers no message, to one person; as well as it goes. False: there is no way
+     * to. */
+    bool (*notify)(struct platform *, const char *app, const char *staff_id, struct str markdown);
+    void (*free)(struct platform *); /* what it still owes is dropped silently */
 };
 
 /* Where a platform hands over what came in. */
@@ -110,6 +122,10 @@ enum receipt {
 typedef void (*receipt_fn)(enum receipt receipt, void *arg);
 struct receiver {
     void (*receive)(struct receiver *, const struct message *, receipt_fn, void *arg);
+    /* The sender wants his running answer to stop; what was said so far is kept. False when none
+     * runs. */
+    bool (*stop)(struct receiver *, const char *robot, const char *conversation,
+                 const char *sender);
 };
 
 #endif

@@ -13,6 +13,7 @@ struct callback {
     struct http_server *server;
     struct receiver *receiver;
     char **secrets;
+    char **apps;
     size_t n_secrets;
     const struct url_host_rule *rules;
     size_t n_rules;
@@ -55,15 +56,22 @@ static void on_receipt(enum receipt receipt, void *arg)
     free(pending);
 }
 
-static bool check_signature(struct callback *callback, const struct http_server_request *request)
+/* *ret_app: the application whose secret vouches for the message; NULL where nobody does. */
+static bool check_signature(struct callback *callback, const struct http_server_request *request,
+                            const char **ret_app)
 {
     struct error error;
-    if (callback->n_secrets == 0 ||
-        signature_check(http_server_header(request, "timestamp"),
-                        http_server_header(request, "sign"), clock_wall_ms(),
-                        (const char *const *)callback->secrets, callback->n_secrets,
-                        &error) == ST_OK)
+    size_t which;
+    *ret_app = NULL;
+    if (callback->n_secrets == 0)
         return true;
+    if (signature_check(http_server_header(request, "timestamp"),
+                        http_server_header(request, "sign"), clock_wall_ms(),
+                        (const char *const *)callback->secrets, callback->n_secrets, &which,
+                        &error) == ST_OK) {
+        *ret_app = callback->apps[which];
+        return true;
+    }
     refuse(callback, request, 403, "signature", error.text);
     return false;
 }
@@ -100,17 +108,19 @@ static void hand_over(struct callback *callback, const struct http_server_reques
 }
 
 static void on_message(struct callback *callback, const struct http_server_request *request,
-                       const struct dingtalk_message *message)
+                       const struct dingtalk_message *message, const char *app)
 {
-    const struct message *view = dingtalk_message_view(message);
+    struct message view = *dingtalk_message_view(message);
+    view.is_vouched = app != NULL;
+    view.app = app ? app : "";
     int64_t error_code = dingtalk_message_error_code(message);
     if (error_code != 0) {
         log_event(LOG_WARN, "callback", "quota_frame", LOG_I("code", error_code),
                   LOG_S("text", dingtalk_message_error_text(message)),
                   LOG_STR("peer", request->peer));
         acknowledge(callback, request->id);
-    } else if (check_webhook(callback, request, view)) {
-        hand_over(callback, request, view);
+    } else if (check_webhook(callback, request, &view)) {
+        hand_over(callback, request, &view);
     }
 }
 
@@ -121,7 +131,8 @@ static void on_request(const struct http_server_request *request, void *arg)
         refuse(callback, request, 503, "stopping", "this instance is about to stop");
         return;
     }
-    if (!check_signature(callback, request))
+    const char *app;
+    if (!check_signature(callback, request, &app))
         return;
     struct dingtalk_message *message;
     struct error error;
@@ -131,7 +142,7 @@ static void on_request(const struct http_server_request *request, void *arg)
     } else if (status != ST_OK) {
         refuse(callback, request, 400, "bad_message", error.text);
     } else {
-        on_message(callback, request, message);
+        on_message(callback, request, message, app);
         dingtalk_message_free(message);
     }
 }
@@ -143,9 +154,12 @@ struct callback *callback_new(struct http_server *server, struct receiver *recei
     callback->server = server;
     callback->receiver = receiver;
     callback->secrets = xcalloc(settings->n_secrets + 1, sizeof(*callback->secrets));
+    callback->apps = xcalloc(settings->n_secrets + 1, sizeof(*callback->apps));
     callback->n_secrets = settings->n_secrets;
-    for (size_t i = 0; i < settings->n_secrets; i++)
+    for (size_t i = 0; i < settings->n_secrets; i++) {
         callback->secrets[i] = xstrdup(settings->secrets[i]);
+        callback->apps[i] = xstrdup(settings->apps ? settings->apps[i] : "");
+    }
     callback->rules = settings->rules;
     callback->n_rules = settings->n_rules;
     list_init(&callback->pending);
@@ -159,9 +173,12 @@ void callback_free(struct callback *callback)
         return;
     LIST_FOREACH(node, next, &callback->pending)
     free(LIST_ENTRY(node, struct pending, node));
-    for (size_t i = 0; i < callback->n_secrets; i++)
+    for (size_t i = 0; i < callback->n_secrets; i++) {
         free(callback->secrets[i]);
+        free(callback->apps[i]);
+    }
     free(callback->secrets);
+    free(callback->apps);
     free(callback);
 }
 

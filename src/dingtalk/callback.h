@@ -10,6 +10,8 @@ struct callback;
 
 struct callback_settings {
     const char *const *secrets; /* copied; none: signatures are not asked for */
+    const char *const *apps; /* copied: the client_id that each secret belongs to, "" when unknown;
+                                NULL: all unknown */
     size_t n_secrets;
     const struct url_host_rule
         *rules; /* borrowed: a message whose webhook is not allowed is refused with 400 */

@@ -241,6 +241,7 @@ enum status dingtalk_message_parse(struct str json, struct dingtalk_message **re
     message->view = (struct message){
         .platform = "dingtalk",
         .robot = "",
+        .app = "",
         .msg_id = "",
         .conversation = "",
         .conversation_title = "",

@@ -36,7 +36,8 @@ static bool is_made_by(struct str timestamp, struct str sign, struct str secret)
 }
 
 enum status signature_check(struct str timestamp, struct str sign, int64_t now_ms,
-                            const char *const *secrets, size_t n_secrets, struct error *ret_err)
+                            const char *const *secrets, size_t n_secrets, size_t *ret_which,
+                            struct error *ret_err)
 {
     if (timestamp.n == 0 || sign.n == 0)
         return error_set(ret_err, ST_DENIED, 0, "timestamp or sign header missing");
@@ -47,11 +48,15 @@ enum status signature_check(struct str timestamp, struct str sign, int64_t now_m
     if (age_ms >= SIGNATURE_WINDOW_MS || age_ms <= -SIGNATURE_WINDOW_MS)
         return error_set(ret_err, ST_DENIED, 0, "timestamp is %lld s away from this clock",
                          (long long)(age_ms / 1000));
-    bool is_made = false;
+    size_t which = n_secrets;
     for (size_t i = 0; i < n_secrets; i++) {
         struct str secret = str_of(secrets[i]);
         /* An empty secret is one that everybody knows. */
-        is_made |= secret.n > 0 && is_made_by(timestamp, sign, secret);
+        if (secret.n > 0 && is_made_by(timestamp, sign, secret))
+            which = i;
     }
-    return is_made ? ST_OK : error_set(ret_err, ST_DENIED, 0, "sign fits none of the secrets");
+    if (which == n_secrets)
+        return error_set(ret_err, ST_DENIED, 0, "sign fits none of the secrets");
+    *ret_which = which;
+    return ST_OK;
 }

@@ -13,10 +13,10 @@
 
 #define SIGNATURE_WINDOW_MS (60 * 60 * 1000)
 
-/* ST_OK when one of the secrets made it; ST_DENIED with the reason otherwise. Every secret is
- * tried, in constant time. */
+/* ST_OK when one of the secrets made it (*ret_which: its index); ST_DENIED with the reason
+ * otherwise. Every secret is tried, in constant time. */
 enum status signature_check(struct str timestamp, struct str sign, int64_t now_ms,
-                            const char *const *secrets, size_t n_secrets,
+                            const char *const *secrets, size_t n_secrets, size_t *ret_which,
                             struct error *ret_err) DB_MUST_CHECK;
 
 #endif

@@ -257,6 +257,23 @@ static void sqlite_read_used(struct store *store, const char *user, const char *
     submit(store, request_read_used(user, day, fn, arg));
 }
 
+static void sqlite_read_last(struct store *store, const struct store_session_key *key,
+                             store_last_fn fn, void *arg)
+{
+    submit(store, request_read_last(key, fn, arg));
+}
+
+static void sqlite_count_calls(struct store *store, const char *month,
+                               const struct store_calls *calls, store_done_fn fn, void *arg)
+{
+    submit(store, request_count_calls(month, calls, fn, arg));
+}
+
+static void sqlite_read_calls(struct store *store, const char *month, store_calls_fn fn, void *arg)
+{
+    submit(store, request_read_calls(month, fn, arg));
+}
+
 static void sqlite_prune(struct store *store, int64_t before_ms, store_done_fn fn, void *arg)
 {
     submit(store, request_prune(before_ms, fn, arg));
@@ -303,6 +320,9 @@ static const struct store_ops sqlite_ops = {
     .settle = sqlite_settle,
     .load_unfinished = sqlite_load_unfinished,
     .read_used = sqlite_read_used,
+    .read_last = sqlite_read_last,
+    .count_calls = sqlite_count_calls,
+    .read_calls = sqlite_read_calls,
     .prune = sqlite_prune,
     .get_stats = sqlite_get_stats,
     .close = sqlite_close,

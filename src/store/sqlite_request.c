@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "util/mem.h"
+#include "store/sqlite_request_kit.h"
 
 /* Far above what the rooms before this one let through; a request beyond it is ST_TOO_LARGE. */
 #define INPUT_BYTES_MAX (64 * 1024 * 1024)
@@ -26,7 +26,7 @@ static const char *keep(struct request *request, const char *text, size_t len)
     return kept->text;
 }
 
-static const char *keep_input(struct request *request, const char *text)
+const char *request_keep_input(struct request *request, const char *text)
 {
     size_t len = text ? strlen(text) : 0;
     if (len > INPUT_BYTES_MAX - request->input_bytes) {
@@ -37,15 +37,16 @@ static const char *keep_input(struct request *request, const char *text)
     return keep(request, text, len);
 }
 
-static struct store_session_key keep_key(struct request *request,
-                                         const struct store_session_key *key)
+struct store_session_key request_keep_key(struct request *request,
+                                          const struct store_session_key *key)
 {
-    return (struct store_session_key){.robot = keep_input(request, key->robot),
-                                      .conversation = keep_input(request, key->conversation),
-                                      .sender = keep_input(request, key->sender)};
+    return (struct store_session_key){.robot = request_keep_input(request, key->robot),
+                                      .conversation =
+                                          request_keep_input(request, key->conversation),
+                                      .sender = request_keep_input(request, key->sender)};
 }
 
-static const char *keep_column(struct request *request, sqlite3_stmt *row, int column)
+const char *request_keep_column(struct request *request, sqlite3_stmt *row, int column)
 {
     const char *text = (const char *)sqlite3_column_text(row, column);
     return text ? keep(request, text, (size_t)sqlite3_column_bytes(row, column)) : NULL;
@@ -62,11 +63,7 @@ void request_free(struct request *request)
     free(request); /* every kind has it at its beginning */
 }
 
-/* The request that a kind begins with. */
-#define REQUEST_OF(pointer, type) LIST_ENTRY(pointer, type, base)
-#define REQUEST_NEW(type, its_kind) request_init(xcalloc(1, sizeof(type)), &(its_kind))
-
-static void *request_init(void *memory, const struct request_kind *kind)
+void *request_init(void *memory, const struct request_kind *kind)
 {
     struct request *request = memory;
     list_init(&request->node);
@@ -74,10 +71,26 @@ static void *request_init(void *memory, const struct request_kind *kind)
     return memory;
 }
 
-/* A number for LIMIT, where a negative one would mean no limit. */
-static int64_t row_limit(size_t max)
+int64_t request_row_limit(size_t max)
 {
     return max > INT32_MAX ? INT32_MAX : (int64_t)max;
+}
+
+void *request_add_row(struct request *request, size_t *n_rows, size_t *capacity, size_t size)
+{
+    if (*n_rows == *capacity) {
+        *capacity = *capacity ? 2 * *capacity : 16;
+        request->rows = xreallocarray(request->rows, *capacity, size);
+    }
+    char *row = (char *)request->rows + (*n_rows)++ * size;
+    memset(row, 0, size);
+    return row;
+}
+
+void request_deliver_done(struct request *base)
+{
+    struct done_request *request = REQUEST_OF(base, struct done_request);
+    request->fn(base->status, request->arg);
 }
 
 /* ---- the session and its context ---- */
@@ -110,15 +123,12 @@ static bool on_context_row(sqlite3_stmt *row, void *arg)
     if (bytes > query->context_max_bytes)
         return false;
     query->context_max_bytes -= bytes;
-    struct store_exchange *exchanges = query->request->rows;
-    if (query->n_rows == query->capacity) {
-        query->capacity = query->capacity ? 2 * query->capacity : 16;
-        exchanges = xreallocarray(exchanges, query->capacity, sizeof(*exchanges));
-        query->request->rows = exchanges;
-    }
-    exchanges[query->n_rows++] = (struct store_exchange){
-        .question = keep_column(query->request, row, 0),
-        .answer = keep_column(query->request, row, 1),
+    struct store_exchange *exchange =
+        request_add_row(query->request, &query->n_rows, &query->capacity, sizeof(*exchange));
+    *exchange = (struct store_exchange){
+        .id = sqlite3_column_int64(row, 4),
+        .question = request_keep_column(query->request, row, 0),
+        .answer = request_keep_column(query->request, row, 1),
         .started_ms = sqlite3_column_int64(row, 2),
         .ended_ms = sqlite3_column_int64(row, 3),
     };
@@ -146,7 +156,7 @@ static enum status read_session(struct sqlite_db *db, struct session_query query
     status = sqlite_db_query(db, SQL_READ_CONTEXT,
                              SQL_VALUES(SQL_TEXT(key->robot), SQL_TEXT(key->conversation),
                                         SQL_TEXT(key->sender), SQL_INT(query.forgotten_id),
-                                        SQL_INT(row_limit(query.context_max))),
+                                        SQL_INT(request_row_limit(query.context_max))),
                              on_context_row, &query);
     reverse(query.request->rows, query.n_rows);
     query.session->context = query.request->rows;
@@ -192,7 +202,7 @@ struct request *request_read_session(const struct store_session_key *key, size_t
                                      int64_t context_max_bytes, store_session_fn fn, void *arg)
 {
     struct session_request *request = REQUEST_NEW(struct session_request, read_session_kind);
-    request->key = keep_key(&request->base, key);
+    request->key = request_keep_key(&request->base, key);
     request->context_max = context_max;
     request->context_max_bytes = context_max_bytes;
     request->fn = fn;
@@ -259,11 +269,11 @@ struct request *request_accept(const struct store_arrival *arrival, store_accept
 {
     struct accept_request *request = REQUEST_NEW(struct accept_request, accept_kind);
     request->arrival = *arrival;
-    request->arrival.key = keep_key(&request->base, &arrival->key);
-    request->arrival.msg_id = keep_input(&request->base, arrival->msg_id);
-    request->arrival.payload = keep_input(&request->base, arrival->payload);
-    request->arrival.user = keep_input(&request->base, arrival->user);
-    request->arrival.day = keep_input(&request->base, arrival->day);
+    request->arrival.key = request_keep_key(&request->base, &arrival->key);
+    request->arrival.msg_id = request_keep_input(&request->base, arrival->msg_id);
+    request->arrival.payload = request_keep_input(&request->base, arrival->payload);
+    request->arrival.user = request_keep_input(&request->base, arrival->user);
+    request->arrival.day = request_keep_input(&request->base, arrival->day);
     request->fn = fn;
     request->arg = arg;
     return &request->base;
@@ -271,10 +281,8 @@ struct request *request_accept(const struct store_arrival *arrival, store_accept
 
 /* ---- a message makes progress and ends ---- */
 
-struct done_request {
-    struct request base;
-    store_done_fn fn;
-    void *arg;
+struct message_request {
+    struct done_request done; /* first */
     union {
         struct {
             int64_t inbox_id;
@@ -289,18 +297,14 @@ struct done_request {
     };
 };
 
-static void deliver_done(struct request *base)
-{
-    struct done_request *request = REQUEST_OF(base, struct done_request);
-    request->fn(base->status, request->arg);
-}
+#define MESSAGE_REQUEST_OF(base) LIST_ENTRY(base, struct message_request, done.base)
 
-static struct done_request *done_request_new(const struct request_kind *kind, store_done_fn fn,
-                                             void *arg)
+static struct message_request *message_request_new(const struct request_kind *kind,
+                                                   store_done_fn fn, void *arg)
 {
-    struct done_request *request = REQUEST_NEW(struct done_request, *kind);
-    request->fn = fn;
-    request->arg = arg;
+    struct message_request *request = REQUEST_NEW(struct message_request, *kind);
+    request->done.fn = fn;
+    request->done.arg = arg;
     return request;
 }
 
@@ -325,7 +329,7 @@ static enum status check_open(struct sqlite_db *db, int64_t inbox_id)
 
 static enum status run_note_progress(struct sqlite_db *db, struct request *base)
 {
-    const struct done_request *request = REQUEST_OF(base, struct done_request);
+    const struct message_request *request = MESSAGE_REQUEST_OF(base);
     enum status status = sqlite_db_run(db, SQL_NOTE_PROGRESS,
                                        SQL_VALUES(SQL_INT(request->progress.inbox_id),
                                                   SQL_TEXT(request->progress.answer),
@@ -334,16 +338,16 @@ static enum status run_note_progress(struct sqlite_db *db, struct request *base)
 }
 
 static const struct request_kind note_progress_kind = {
-    .name = "note_progress", .run = run_note_progress, .deliver = deliver_done};
+    .name = "note_progress", .run = run_note_progress, .deliver = request_deliver_done};
 
 struct request *request_note_progress(int64_t inbox_id, const char *answer, int parts_sent,
                                       store_done_fn fn, void *arg)
 {
-    struct done_request *request = done_request_new(&note_progress_kind, fn, arg);
+    struct message_request *request = message_request_new(&note_progress_kind, fn, arg);
     request->progress.inbox_id = inbox_id;
-    request->progress.answer = answer ? keep_input(&request->base, answer) : NULL;
+    request->progress.answer = answer ? request_keep_input(&request->done.base, answer) : NULL;
     request->progress.parts_sent = parts_sent;
-    return &request->base;
+    return &request->done.base;
 }
 
 static enum status add_exchange(struct sqlite_db *db, const struct store_settlement *settlement)
@@ -392,7 +396,7 @@ static enum status change_session(struct sqlite_db *db, const struct store_settl
 
 static enum status run_settle(struct sqlite_db *db, struct request *base)
 {
-    const struct done_request *request = REQUEST_OF(base, struct done_request);
+    const struct message_request *request = MESSAGE_REQUEST_OF(base);
     const struct store_settlement *settlement = &request->settle.settlement;
     enum status status =
         sqlite_db_run(db, SQL_END_MESSAGE,
@@ -401,41 +405,44 @@ static enum status run_settle(struct sqlite_db *db, struct request *base)
         status = check_open(db, settlement->inbox_id);
     if (status == ST_OK && settlement->exchange)
         status = add_exchange(db, settlement);
+    if (status == ST_OK && settlement->replaces_id)
+        status =
+            sqlite_db_run(db, SQL_REPLACE_EXCHANGE, SQL_VALUES(SQL_INT(settlement->replaces_id)));
     return status == ST_OK ? change_session(db, settlement) : status;
 }
 
 static const struct request_kind settle_kind = {
-    .name = "settle", .run = run_settle, .deliver = deliver_done};
+    .name = "settle", .run = run_settle, .deliver = request_deliver_done};
 
 static void keep_exchange(struct request *request, const struct store_exchange_record *from,
                           struct store_exchange_record *to)
 {
     *to = *from;
-    to->kind = keep_input(request, from->kind);
-    to->user = keep_input(request, from->user);
-    to->nick = keep_input(request, from->nick);
-    to->conversation_title = keep_input(request, from->conversation_title);
-    to->question = keep_input(request, from->question);
-    to->answer = keep_input(request, from->answer);
-    to->provider = keep_input(request, from->provider);
-    to->model = keep_input(request, from->model);
-    to->outcome = keep_input(request, from->outcome);
-    to->reference = keep_input(request, from->reference);
+    to->kind = request_keep_input(request, from->kind);
+    to->user = request_keep_input(request, from->user);
+    to->nick = request_keep_input(request, from->nick);
+    to->conversation_title = request_keep_input(request, from->conversation_title);
+    to->question = request_keep_input(request, from->question);
+    to->answer = request_keep_input(request, from->answer);
+    to->provider = request_keep_input(request, from->provider);
+    to->model = request_keep_input(request, from->model);
+    to->outcome = request_keep_input(request, from->outcome);
+    to->reference = request_keep_input(request, from->reference);
 }
 
 struct request *request_settle(const struct store_settlement *settlement, store_done_fn fn,
                                void *arg)
 {
-    struct done_request *request = done_request_new(&settle_kind, fn, arg);
+    struct message_request *request = message_request_new(&settle_kind, fn, arg);
     struct store_settlement *copy = &request->settle.settlement;
     *copy = *settlement;
-    copy->key = keep_key(&request->base, &settlement->key);
-    copy->day = keep_input(&request->base, settlement->day);
+    copy->key = request_keep_key(&request->done.base, &settlement->key);
+    copy->day = request_keep_input(&request->done.base, settlement->day);
     if (settlement->exchange) {
-        keep_exchange(&request->base, settlement->exchange, &request->settle.exchange);
+        keep_exchange(&request->done.base, settlement->exchange, &request->settle.exchange);
         copy->exchange = &request->settle.exchange;
     }
-    return &request->base;
+    return &request->done.base;
 }
 
 /* ---- what an earlier run left ---- */
@@ -453,17 +460,13 @@ struct unfinished_request {
 static bool on_unfinished_row(sqlite3_stmt *row, void *arg)
 {
     struct unfinished_request *request = arg;
-    struct store_unfinished *items = request->base.rows;
-    if (request->n_items == request->capacity) {
-        request->capacity = request->capacity ? 2 * request->capacity : 16;
-        items = xreallocarray(items, request->capacity, sizeof(*items));
-        request->base.rows = items;
-    }
-    items[request->n_items++] = (struct store_unfinished){
+    struct store_unfinished *item =
+        request_add_row(&request->base, &request->n_items, &request->capacity, sizeof(*item));
+    *item = (struct store_unfinished){
         .inbox_id = sqlite3_column_int64(row, 0),
-        .payload = keep_column(&request->base, row, 1),
+        .payload = request_keep_column(&request->base, row, 1),
         .is_over_limit = sqlite3_column_int(row, 2) != 0,
-        .answer = keep_column(&request->base, row, 3),
+        .answer = request_keep_column(&request->base, row, 3),
         .parts_sent = sqlite3_column_int(row, 4),
     };
     return true;
@@ -474,7 +477,7 @@ static enum status run_load_unfinished(struct sqlite_db *db, struct request *bas
     struct unfinished_request *request = REQUEST_OF(base, struct unfinished_request);
     return sqlite_db_query(
         db, SQL_READ_UNFINISHED,
-        SQL_VALUES(SQL_INT(request->after_id), SQL_INT(row_limit(request->max_items))),
+        SQL_VALUES(SQL_INT(request->after_id), SQL_INT(request_row_limit(request->max_items))),
         on_unfinished_row, request);
 }
 
@@ -546,8 +549,8 @@ static const struct request_kind read_used_kind = {
 struct request *request_read_used(const char *user, const char *day, store_used_fn fn, void *arg)
 {
     struct used_request *request = REQUEST_NEW(struct used_request, read_used_kind);
-    request->user = keep_input(&request->base, user);
-    request->day = keep_input(&request->base, day);
+    request->user = request_keep_input(&request->base, user);
+    request->day = request_keep_input(&request->base, day);
     request->fn = fn;
     request->arg = arg;
     return &request->base;
@@ -557,7 +560,7 @@ struct request *request_read_used(const char *user, const char *day, store_used_
 
 static enum status run_prune(struct sqlite_db *db, struct request *base)
 {
-    const struct done_request *request = REQUEST_OF(base, struct done_request);
+    const struct message_request *request = MESSAGE_REQUEST_OF(base);
     enum status status = sqlite_db_run(
         db, SQL_PRUNE, SQL_VALUES(SQL_INT(request->prune_before_ms), SQL_INT(PRUNE_ROWS)));
     base->has_more = status == ST_OK && sqlite_db_changes(db) == PRUNE_ROWS;
@@ -565,11 +568,11 @@ static enum status run_prune(struct sqlite_db *db, struct request *base)
 }
 
 static const struct request_kind prune_kind = {
-    .name = "prune", .run = run_prune, .deliver = deliver_done};
+    .name = "prune", .run = run_prune, .deliver = request_deliver_done};
 
 struct request *request_prune(int64_t before_ms, store_done_fn fn, void *arg)
 {
-    struct done_request *request = done_request_new(&prune_kind, fn, arg);
+    struct message_request *request = message_request_new(&prune_kind, fn, arg);
     request->prune_before_ms = before_ms;
-    return &request->base;
+    return &request->done.base;
 }

@@ -43,6 +43,10 @@ struct request *request_settle(const struct store_settlement *settlement, store_
 struct request *request_load_unfinished(int64_t after_id, size_t max_items, store_unfinished_fn fn,
                                         void *arg);
 struct request *request_read_used(const char *user, const char *day, store_used_fn fn, void *arg);
+struct request *request_read_last(const struct store_session_key *key, store_last_fn fn, void *arg);
+struct request *request_count_calls(const char *month, const struct store_calls *calls,
+                                    store_done_fn fn, void *arg);
+struct request *request_read_calls(const char *month, store_calls_fn fn, void *arg);
 struct request *request_prune(int64_t before_ms, store_done_fn fn, void *arg);
 
 void request_free(struct request *request);

@@ -72,7 +72,18 @@ static const char step_1[] =
     "  PRIMARY KEY (day, user)"
     ") STRICT, WITHOUT ROWID;";
 
-const char *const sqlite_schema_steps[] = {step_1};
+/* Calls of the platform's metered API, and the way to a session's last exchange of any kind. */
+static const char step_2[] = "CREATE TABLE call ("
+                             "  month TEXT NOT NULL," /* 2026-11 */
+                             "  app TEXT NOT NULL,"
+                             "  kind TEXT NOT NULL,"
+                             "  calls INTEGER NOT NULL DEFAULT 0,"
+                             "  PRIMARY KEY (month, app, kind)"
+                             ") STRICT, WITHOUT ROWID;"
+                             "CREATE INDEX exchange_session ON exchange"
+                             "  (robot, conversation, sender, id);";
+
+const char *const sqlite_schema_steps[] = {step_1, step_2};
 const size_t n_sqlite_schema_steps = sizeof(sqlite_schema_steps) / sizeof(sqlite_schema_steps[0]);
 
 static enum status fail(sqlite3 *handle, struct error *ret_err)

@@ -37,9 +37,19 @@ const char *const sqlite_statements[SQL_N_STATEMENTS] = {
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
         " ?18)",
     [SQL_READ_CONTEXT] =
-        "SELECT question, answer, started_ms, ended_ms FROM exchange"
+        "SELECT question, answer, started_ms, ended_ms, id FROM exchange"
         " WHERE robot = ?1 AND conversation = ?2 AND sender = ?3 AND in_context = 1 AND id > ?4"
         " ORDER BY id DESC LIMIT ?5",
+
+    /* It was said in other words since. */
+    [SQL_REPLACE_EXCHANGE] = "UPDATE exchange SET in_context = 0 WHERE id = ?1",
+    [SQL_READ_LAST] = "SELECT id, question FROM exchange"
+                      " WHERE robot = ?1 AND conversation = ?2 AND sender = ?3 AND id > ?4"
+                      " AND kind IN ('question', 'template') ORDER BY id DESC LIMIT 1",
+
+    [SQL_COUNT_CALLS] = "INSERT INTO call (month, app, kind, calls) VALUES (?1, ?2, ?3, ?4)"
+                        " ON CONFLICT DO UPDATE SET calls = calls + ?4",
+    [SQL_READ_CALLS] = "SELECT app, kind, calls FROM call WHERE month = ?1 ORDER BY app, kind",
 
     [SQL_ADD_TOKENS] =
         "INSERT INTO usage (day, user, prompt_tokens, completion_tokens) VALUES (?1, ?2, ?3, ?4)"

@@ -39,6 +39,23 @@ void store_read_used(struct store *store, const char *user, const char *day, sto
     store->ops->read_used(store, user, day, fn, arg);
 }
 
+void store_read_last(struct store *store, const struct store_session_key *key, store_last_fn fn,
+                     void *arg)
+{
+    store->ops->read_last(store, key, fn, arg);
+}
+
+void store_count_calls(struct store *store, const char *month, const struct store_calls *calls,
+                       store_done_fn fn, void *arg)
+{
+    store->ops->count_calls(store, month, calls, fn, arg);
+}
+
+void store_read_calls(struct store *store, const char *month, store_calls_fn fn, void *arg)
+{
+    store->ops->read_calls(store, month, fn, arg);
+}
+
 void store_prune(struct store *store, int64_t before_ms, store_done_fn fn, void *arg)
 {
     store->ops->prune(store, before_ms, fn, arg);

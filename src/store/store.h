@@ -31,6 +31,7 @@ enum store_mode { STORE_MODE_DEFAULT = 0, STORE_MODE_SINGLE = 1, STORE_MODE_CHAI
 
 /* One earlier question and its answer, oldest first in arrays. */
 struct store_exchange {
+    int64_t id;
     const char *question; /* as it was sent to the model */
     const char *answer;
     int64_t started_ms; /* wall clock, from the exchange's record */
@@ -119,6 +120,7 @@ struct store_settlement {
     struct store_session_key key;
     int64_t now_ms;
     const struct store_exchange_record *exchange; /* NULL: nothing was asked */
+    int64_t replaces_id; /* an exchange that leaves the context because this one stands for it; 0 */
     enum store_session_change change;
     enum store_mode mode; /* with STORE_SESSION_SET_MODE */
     const char *day;      /* of the usage row */
@@ -153,6 +155,32 @@ struct store_used_result {
 typedef void (*store_used_fn)(const struct store_used_result *result, void *arg);
 void store_read_used(struct store *store, const char *user, const char *day, store_used_fn fn,
                      void *arg);
+
+/* The last question that a session asked and has not been made to forget, whatever its mode. */
+struct store_last {
+    enum status status; /* ST_NOT_FOUND: there is none */
+    int64_t exchange_id;
+    const char *question; /* as it was sent to the model; borrowed for the callback */
+};
+typedef void (*store_last_fn)(const struct store_last *last, void *arg);
+void store_read_last(struct store *store, const struct store_session_key *key, store_last_fn fn,
+                     void *arg);
+
+/* Calls of the platform's metered API. Months are local, "2026-11". */
+struct store_calls {
+    const char *app;
+    const char *kind;
+    int64_t calls;
+};
+void store_count_calls(struct store *store, const char *month, const struct store_calls *calls,
+                       store_done_fn fn, void *arg);
+struct store_calls_result {
+    enum status status;
+    const struct store_calls *items; /* every app and kind of the month; borrowed */
+    size_t n_items;
+};
+typedef void (*store_calls_fn)(const struct store_calls_result *result, void *arg);
+void store_read_calls(struct store *store, const char *month, store_calls_fn fn, void *arg);
 
 /* Finished inbox rows older than before_ms are removed (they only serve de-duplication). */
 void store_prune(struct store *store, int64_t before_ms, store_done_fn fn, void *arg);

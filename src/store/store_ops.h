@@ -16,6 +16,10 @@ struct store_ops {
     void (*load_unfinished)(struct store *, int64_t after_id, size_t max_items, store_unfinished_fn,
                             void *);
     void (*read_used)(struct store *, const char *user, const char *day, store_used_fn, void *);
+    void (*read_last)(struct store *, const struct store_session_key *, store_last_fn, void *);
+    void (*count_calls)(struct store *, const char *month, const struct store_calls *,
+                        store_done_fn, void *);
+    void (*read_calls)(struct store *, const char *month, store_calls_fn, void *);
     void (*prune)(struct store *, int64_t before_ms, store_done_fn, void *);
     void (*get_stats)(struct store *, struct store_stats *ret_stats);
     void (*close)(struct store *);

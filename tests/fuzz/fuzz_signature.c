@@ -38,8 +38,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const int64_t offsets_ms[] = {0, SIGNATURE_WINDOW_MS - 1, SIGNATURE_WINDOW_MS};
     for (size_t i = 0; i < 3; i++) {
         struct error error = {0};
-        if (signature_check(timestamp, sign, now_ms + offsets_ms[i], secrets, 2, &error) == ST_OK) {
-            assert(*secret && offsets_ms[i] < SIGNATURE_WINDOW_MS);
+        size_t which;
+        if (signature_check(timestamp, sign, now_ms + offsets_ms[i], secrets, 2, &which, &error) ==
+            ST_OK) {
+            assert(which == 1 && *secret && offsets_ms[i] < SIGNATURE_WINDOW_MS);
             check_right_sign(timestamp, sign, secret);
         } else {
             assert(error.status == ST_DENIED && error.text[0]);

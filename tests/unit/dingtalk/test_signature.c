@@ -27,8 +27,10 @@ static enum status check(const char *timestamp, const char *sign, int64_t now_ms
                          const char *const *secrets, size_t n_secrets)
 {
     struct error error = {0};
-    enum status status =
-        signature_check(str_of(timestamp), str_of(sign), now_ms, secrets, n_secrets, &error);
+    size_t which = SIZE_MAX;
+    enum status status = signature_check(str_of(timestamp), str_of(sign), now_ms, secrets,
+                                         n_secrets, &which, &error);
+    assert_true(status == ST_OK ? which < n_secrets : which == SIZE_MAX);
     if (status != ST_OK)
         assert_true(error.status == ST_DENIED && error.text[0] != '\0');
     return status;
