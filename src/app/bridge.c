@@ -30,34 +30,37 @@ static bool has_environment_config(void)
     return false;
 }
 
-/* Checks that need the rooms config may not know. Returns how many there were. */
-static int print_deeper_problems(const struct config *config)
+static enum status is_base_url(const char *text, struct error *ret_err)
 {
-    int n = 0;
-    struct error error;
     char root[ROOT_SIZE_MAX];
-    if (!*config->api_root && root_resolve(config->base_url, root, &error) != ST_OK) {
-        (void)fprintf(stderr, "错误 error: base_url: %s\n", error.text);
-        n++;
-    }
-    const struct {
-        const char *key;
-        const char *value;
-    } proxies[] = {{"http_proxy", config->http_proxy}, {"dingtalk_proxy", config->dingtalk_proxy}};
-    for (size_t i = 0; i < 2; i++) {
-        if (url_check_proxy(proxies[i].value, &error) != ST_OK) {
-            (void)fprintf(stderr, "错误 error: %s: %s\n", proxies[i].key, error.text);
-            n++;
-        }
-    }
-    for (size_t i = 0; i < config->webhook_hosts.n; i++) {
-        if (url_check_host_pattern(config->webhook_hosts.items[i], &error) != ST_OK) {
-            (void)fprintf(stderr, "错误 error: webhook_hosts: %s\n", error.text);
-            n++;
-        }
-    }
-    return n;
+    return root_resolve(text, root, ret_err);
 }
+
+static enum status is_web_address(const char *text, struct error *ret_err)
+{
+    struct url url;
+    enum status status = url_parse(str_of(text), &url, ret_err);
+    if (status != ST_OK)
+        return status;
+    if (strcmp(url.scheme, "http") != 0 && strcmp(url.scheme, "https") != 0)
+        return error_set(ret_err, ST_INVAL, 0, "the scheme must be http or https");
+    if (url.has_userinfo)
+        return error_set(ret_err, ST_INVAL, 0, "no user and password here");
+    return ST_OK;
+}
+
+#define ALLOWED_PROXY "http, https, socks5, socks5h: socks5h://user:password@HOST:PORT"
+
+/* Checks that need the rooms config may not know. */
+static const struct config_check checks[] = {
+    {"base_url", is_base_url, "https://HOST, https://HOST/v1, HOST"},
+    {"api_root", is_web_address, "https://HOST/v1"},
+    {"http_proxy", url_check_proxy, ALLOWED_PROXY},
+    {"dingtalk_proxy", url_check_proxy, ALLOWED_PROXY},
+    {"service_url", is_web_address, "https://HOST, http://HOST:PORT"},
+    {"webhook_hosts", url_check_host_pattern, "HOST, HOST:PORT, *.HOST"},
+    {NULL, NULL, NULL},
+};
 
 /* The process's environment, and PROVIDER=demo behind it in demo mode. The array is the caller's.
  */
@@ -100,7 +103,7 @@ int bridge_load_config(const char *path, struct config **ret_config, int *ret_wa
     char **environment = environment_for(is_demo);
     struct config_problems problems = {0};
     struct config *config = NULL;
-    enum status status = config_load(file, environment, &config, &problems);
+    enum status status = config_load(file, environment, checks, &config, &problems);
     int n_warnings = print_problems(&problems);
     config_problems_done(&problems);
     free(environment);
@@ -108,10 +111,6 @@ int bridge_load_config(const char *path, struct config **ret_config, int *ret_wa
         *ret_warnings = n_warnings;
     if (status != ST_OK)
         return status == ST_NOT_FOUND ? EX_NOINPUT : EX_CONFIG;
-    if (print_deeper_problems(config) > 0) {
-        config_free(config);
-        return EX_CONFIG;
-    }
     *ret_config = config;
     return 0;
 }

@@ -19,6 +19,7 @@ struct loading {
     struct config_problems *problems;
     const struct yaml_file *yaml; /* NULL when there is no file */
     const char *file;
+    const struct config_check *checks; /* NULL: none */
 };
 
 char *config_find(const char *path)
@@ -40,6 +41,32 @@ static void complain(struct loading *loading, const char *where, const struct co
     problems_add(loading->problems, true, "%s: %s: 这个值不行，允许 not allowed here; allowed: %s",
                  where, key->name, buf_cstr(&allowed));
     buf_done(&allowed);
+}
+
+static const struct config_check *find_check(const struct loading *loading,
+                                             const struct config_key *key)
+{
+    const struct config_check *check = loading->checks;
+    while (check && check->key && strcmp(check->key, key->name) != 0)
+        check++;
+    return check && check->key ? check : NULL;
+}
+
+/* What another room has against the value that was just set. */
+static void check_value(struct loading *loading, const char *where, const struct config_key *key)
+{
+    const struct config_check *check = find_check(loading, key);
+    if (!check)
+        return;
+    size_t n;
+    char *const *texts = values_texts(loading->config, key, &n);
+    for (size_t i = 0; i < n; i++) {
+        struct error error = {0};
+        if (*texts[i] && check->is_usable(texts[i], &error) != ST_OK)
+            problems_add(loading->problems, true,
+                         "%s: %s: 这个值不行，允许 not allowed here (%s); allowed: %s", where,
+                         key->name, error.text, check->allowed);
+    }
 }
 
 /* The defaults. Only one can fail: a time zone, where the system knows none. */
@@ -142,6 +169,8 @@ static void take_pair(struct loading *loading, size_t i)
             where, key->name);
     else if (take_value(loading, key, value_node) != ST_OK)
         complain(loading, where, key);
+    else
+        check_value(loading, where, key);
 }
 
 static enum status take_file(struct loading *loading)
@@ -203,11 +232,13 @@ static void take_environment(struct loading *loading, char *const *environment)
             name = capitals;
             value = str_trim(env_value(environment, name));
         }
-        if (value.n == 0 || values_set(loading->config, &keys[i], value) == ST_OK ||
-            keys[i].flags & CONFIG_SHARED_ENV)
+        if (value.n == 0)
             continue;
         DB_CLEANUP(free_charp) char *where = xasprintf("环境变量 environment %s", name);
-        complain(loading, where, &keys[i]);
+        if (values_set(loading->config, &keys[i], value) == ST_OK)
+            check_value(loading, where, &keys[i]);
+        else if (!(keys[i].flags & CONFIG_SHARED_ENV))
+            complain(loading, where, &keys[i]);
     }
 }
 
@@ -226,6 +257,11 @@ static void check_together(struct loading *loading)
         problems_add(loading->problems, false,
                      "%s: base_url: 写了 api_root，base_url 不起作用 has no effect beside api_root",
                      where);
+    if (config->max_answer_len >= config->max_text)
+        problems_add(loading->problems, false,
+                     "%s: max_answer_len: 不小于 max_text，串聊带不上任何上文 not below max_text: "
+                     "no conversation is remembered",
+                     where);
     if (!*config->service_url)
         problems_add(
             loading->problems, false,
@@ -237,11 +273,13 @@ static void check_together(struct loading *loading)
                      where);
 }
 
-enum status config_load(const char *file, char *const *environment, struct config **ret_config,
+enum status config_load(const char *file, char *const *environment,
+                        const struct config_check *checks, struct config **ret_config,
                         struct config_problems *ret_problems)
 {
     struct config *config = xcalloc(1, sizeof(*config));
-    struct loading loading = {.config = config, .problems = ret_problems, .file = file};
+    struct loading loading = {
+        .config = config, .problems = ret_problems, .file = file, .checks = checks};
     config->file = xstrdup(file);
     set_fallbacks(&loading);
     enum status status = *file ? take_file(&loading) : ST_OK;

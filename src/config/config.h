@@ -127,12 +127,23 @@ void config_problems_done(struct config_problems *problems);
 char *config_find(const char *path) DB_MUST_CHECK;
 
 /*
+ * What a key's text has to be beyond its type, where only another room knows it (a URL, a proxy):
+ * handed in by who may ask that room. For a list, each item is checked.
+ */
+struct config_check {
+    const char *key;
+    enum status (*is_usable)(const char *text, struct error *ret_err); /* "" is never asked about */
+    const char *allowed; /* in a few words both languages read */
+};
+
+/*
  * Reads defaults, the file (`file` "" = none) and the environment (`environ` style array). Every
  * problem is collected; ST_INVAL when one is an error, ST_NOT_FOUND when the file cannot be read.
- * `ret_config` is written in both cases of success with or without warnings, and is NULL on
- * failure.
+ * `checks` is a list that ends with a NULL key; NULL for none. `ret_config` is written in both
+ * cases of success with or without warnings, and is NULL on failure.
  */
-enum status config_load(const char *file, char *const *environment, struct config **ret_config,
+enum status config_load(const char *file, char *const *environment,
+                        const struct config_check *checks, struct config **ret_config,
                         struct config_problems *ret_problems) DB_MUST_CHECK;
 void config_free(struct config *config); /* NULL is fine */
 

@@ -194,6 +194,18 @@ void values_clear(struct config *config)
     }
 }
 
+char *const *values_texts(const struct config *config, const struct config_key *key, size_t *ret_n)
+{
+    const void *field = field_of(config, key);
+    if (key->type == CONFIG_LIST) {
+        const struct config_list *list = field;
+        *ret_n = list->n;
+        return list->items;
+    }
+    *ret_n = key->type == CONFIG_STRING || key->type == CONFIG_TEXT || key->type == CONFIG_URL;
+    return field;
+}
+
 static void put_choices(const struct config_key *key, struct buf *out)
 {
     for (int i = 0; key->choices[i]; i++) {

@@ -22,6 +22,9 @@ void values_clear_credentials(struct config *config);
 void values_add_credential(struct config *config, struct str client_id, struct str client_secret);
 void values_clear(struct config *config); /* frees every value */
 
+/* The texts of a key: one for a string, the items of a list, none for other types. Borrowed. */
+char *const *values_texts(const struct config *config, const struct config_key *key, size_t *ret_n);
+
 /* What is allowed, in a few words both languages read: "0…65535", "单聊 single 串聊 chain". */
 void values_put_allowed(const struct config_key *key, struct buf *out);
 /* The value in force, as one would write it on one line; secrets as ***. */

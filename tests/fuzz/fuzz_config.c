@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         struct config *config = NULL;
         struct buf report = BUF_INIT(1 << 22);
-        if (config_load(path, NULL, &config, &problems) == ST_OK)
+        if (config_load(path, NULL, NULL, &config, &problems) == ST_OK)
             config_write_effective(config, &report);
         buf_done(&report);
         config_free(config);

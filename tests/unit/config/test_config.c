@@ -20,6 +20,15 @@ struct loaded {
     char *file;
 };
 
+static enum status is_good(const char *text, struct error *ret_err)
+{
+    return strstr(text, "bad") ? error_set(ret_err, ST_INVAL, 0, "it is bad") : ST_OK;
+}
+
+static const struct config_check checks[] = {{"service_url", is_good, "good ones"},
+                                             {"webhook_hosts", is_good, "good ones"},
+                                             {NULL, NULL, NULL}};
+
 static char *write_file(const char *suffix, struct str text)
 {
     char *file = xasprintf("/tmp/dingbridge-test-%d%s", (int)getpid(), suffix);
@@ -33,7 +42,7 @@ static char *write_file(const char *suffix, struct str text)
 static struct loaded load_all(const char *suffix, struct str text, char *const *environment)
 {
     struct loaded loaded = {.file = write_file(suffix, text)};
-    loaded.status = config_load(loaded.file, environment, &loaded.config, &loaded.problems);
+    loaded.status = config_load(loaded.file, environment, checks, &loaded.config, &loaded.problems);
     return loaded;
 }
 
@@ -169,6 +178,65 @@ static void bad_values_are_told_with_file_line_key_and_what_is_allowed(void **st
     assert_refused("just words\n", ".yml:1: ");
 }
 
+static void what_another_room_refuses_is_told_the_same_way(void **state)
+{
+    assert_refused(KEY "\nservice_url: bad\n", ".yml:3: service_url: ");
+    assert_refused(KEY "\nservice_url: bad\n", "(it is bad); allowed: good ones");
+    assert_refused(KEY "webhook_hosts:\n  - good\n  - bad\n", ".yml:2: webhook_hosts: ");
+    assert_refused(KEY "webhook_hosts: a, b, bad\n", ".yml:2: webhook_hosts: ");
+    static char bad[] = "SERVICE_URL=bad";
+    char *environment[] = {bad, NULL};
+    struct loaded loaded = load_all(".yml", str_of(KEY "service_url: ok\n"), environment);
+    assert_int_equal(loaded.status, ST_INVAL);
+    assert_true(is_told(&loaded, true, "SERVICE_URL: service_url: "));
+    unload(&loaded);
+    loaded = load(KEY "service_url: \"\"\nwebhook_hosts: [good]\nmodel: bad\n");
+    assert_int_equal(loaded.status, ST_OK);
+    unload(&loaded);
+}
+
+static void every_form_of_a_duration_is_read_in_yaml_json_and_the_environment(void **state)
+{
+    static const char *const forms[] = {"600", "\"600\"", "600s", "\"600s\"",
+                                        "10m", "\"10m\"", "10M"};
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        DB_CLEANUP(free_charp) char *text = xasprintf(KEY "session_timeout: %s\n", forms[i]);
+        struct loaded loaded = load(text);
+        assert_int_equal(loaded.status, ST_OK);
+        assert_int_equal(loaded.config->session_timeout_s, 600);
+        unload(&loaded);
+        if (forms[i][0] != '"' && i != 0)
+            continue;
+        DB_CLEANUP(free_charp)
+        char *json = xasprintf("{\"api_key\": \"k\", \"session_timeout\": %s}", forms[i]);
+        loaded = load_all(".json", str_of(json), NULL);
+        assert_int_equal(loaded.status, ST_OK);
+        assert_int_equal(loaded.config->session_timeout_s, 600);
+        unload(&loaded);
+    }
+    static char bare[] = "SESSION_TIMEOUT=600", seconds[] = "SESSION_TIMEOUT=600s",
+                minutes[] = "SESSION_TIMEOUT=10m";
+    char *const variables[] = {bare, seconds, minutes};
+    for (size_t i = 0; i < 3; i++) {
+        char *environment[] = {variables[i], NULL};
+        struct loaded loaded = load_all(".yml", str_of(KEY "session_timeout: 5\n"), environment);
+        assert_int_equal(loaded.status, ST_OK);
+        assert_int_equal(loaded.config->session_timeout_s, 600);
+        unload(&loaded);
+    }
+}
+
+static void an_answer_share_that_leaves_no_context_is_told(void **state)
+{
+    struct loaded loaded = load(KEY "max_text: 4096\nmax_answer_len: 4096\n");
+    assert_int_equal(loaded.status, ST_OK);
+    assert_true(is_told(&loaded, false, "max_answer_len"));
+    unload(&loaded);
+    loaded = load(KEY "max_text: 4096\nmax_answer_len: 2048\n");
+    assert_false(is_told(&loaded, false, "max_answer_len"));
+    unload(&loaded);
+}
+
 static void a_bad_secret_is_not_repeated_in_the_problem(void **state)
 {
     struct loaded loaded = load("api_key: [sk-very-secret]\ncredentials: very-secret\n");
@@ -275,10 +343,10 @@ static void what_is_no_file_no_utf8_or_too_large_is_told(void **state)
 {
     struct config *config = NULL;
     struct config_problems problems = {0};
-    assert_int_equal(config_load("/nowhere/x.yml", NULL, &config, &problems), ST_NOT_FOUND);
+    assert_int_equal(config_load("/nowhere/x.yml", NULL, NULL, &config, &problems), ST_NOT_FOUND);
     assert_non_null(strstr(problems.items[0].text, "/nowhere/x.yml"));
     config_problems_done(&problems);
-    assert_int_equal(config_load("/tmp", NULL, &config, &problems), ST_NOT_FOUND);
+    assert_int_equal(config_load("/tmp", NULL, NULL, &config, &problems), ST_NOT_FOUND);
     config_problems_done(&problems);
     struct loaded loaded = load(KEY "model: \xff\xfe\n");
     assert_int_equal(loaded.status, ST_INVAL);
@@ -396,6 +464,9 @@ int main(void)
         cmocka_unit_test(an_almost_empty_file_gives_the_defaults),
         cmocka_unit_test(every_type_is_read),
         cmocka_unit_test(bad_values_are_told_with_file_line_key_and_what_is_allowed),
+        cmocka_unit_test(what_another_room_refuses_is_told_the_same_way),
+        cmocka_unit_test(every_form_of_a_duration_is_read_in_yaml_json_and_the_environment),
+        cmocka_unit_test(an_answer_share_that_leaves_no_context_is_told),
         cmocka_unit_test(a_bad_secret_is_not_repeated_in_the_problem),
         cmocka_unit_test(an_unknown_key_is_a_warning_with_the_nearest_one),
         cmocka_unit_test(of_a_key_written_twice_the_later_counts_and_is_told),
