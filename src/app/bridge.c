@@ -276,6 +276,7 @@ int bridge_open_chat(struct bridge *bridge, struct platform *platform, const cha
         .max_text_tokens = config->max_text,
         .answer_tokens = config->max_answer_len,
         .max_answer_bytes = (size_t)config->max_answer_bytes,
+        .max_image_bytes = (size_t)config->max_image_bytes,
         .max_pending = (size_t)config->max_pending,
         .llm_parallel = (size_t)config->llm_parallel,
         .system_prompt = config->system_prompt,

@@ -47,6 +47,13 @@ static void receive(struct receiver *receiver, const struct message *message, re
     turn_receive(chat, message, receipt, arg);
 }
 
+static bool stop_answer(struct receiver *receiver, const char *robot, const char *conversation,
+                        const char *sender)
+{
+    struct store_session_key key = {robot, conversation, sender};
+    return chat_cancel_answer((struct chat *)(void *)receiver, &key);
+}
+
 static void on_pruned(enum status status, void *arg)
 {
     if (status != ST_OK)
@@ -65,7 +72,7 @@ struct chat *chat_new(struct loop *loop, struct store *store, struct llm *llm,
                       const struct chat_settings *settings)
 {
     struct chat *chat = xcalloc(1, sizeof(*chat));
-    chat->receiver.receive = receive;
+    chat->receiver = (struct receiver){.receive = receive, .stop = stop_answer};
     chat->loop = loop;
     chat->store = store;
     chat->llm = llm;

@@ -28,6 +28,7 @@ struct chat_settings {
     int64_t max_text_tokens; /* window: system prompt, context, question and the answer's share */
     int64_t answer_tokens;   /* the answer's share; 0: a quarter of the window */
     size_t max_answer_bytes;
+    size_t max_image_bytes;
     size_t max_pending;        /* turns in memory; further messages are not acknowledged */
     size_t llm_parallel;       /* LLM exchanges at once; further turns wait */
     const char *system_prompt; /* for the window's arithmetic; the provider sends it */

@@ -112,6 +112,23 @@ static void run_draw(struct turn *turn, struct str argument)
         turn_draw(turn, argument);
 }
 
+static void arrive_stop(struct turn *turn)
+{
+    struct store_session_key key = turn_session_key(turn);
+    turn->did_stop = chat_cancel_answer(turn->chat, &key);
+}
+
+static void run_stop(struct turn *turn, struct str argument)
+{
+    turn_put(turn, turn->did_stop ? WORD_STOPPED : WORD_NOTHING_TO_STOP, NULL);
+    turn_say(turn);
+}
+
+static void run_again(struct turn *turn, struct str argument)
+{
+    turn_ask_again(turn);
+}
+
 #define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 static const struct command table[] = {
@@ -127,6 +144,10 @@ static const struct command table[] = {
     {NAMES("图片"), false, false, run_image_help, "图片", "画图的用法", "how to draw images"},
     {NAMES("#图片"), true, true, run_draw, "#图片 描述", "按描述画一张图",
      "draw an image of the description"},
+    {NAMES("停止"), false, false, run_stop, "停止", "停止正在进行的回答，保留已说的部分",
+     "stop the running answer and keep what was said", .arrive = arrive_stop},
+    {NAMES("重新生成"), false, false, run_again, "重新生成", "把上一个问题再问一遍",
+     "ask the last question again", .is_asking = true},
     {NAMES("余额"), false, false, run_balance, "余额", "查询模型服务的余额",
      "the balance at the model service"},
 };

@@ -19,6 +19,9 @@ struct command {
     const char *usage; /* as typed, for the help; NULL: not listed */
     const char *help_zh;
     const char *help_en;
+    /* Optional: at once when the message is stored, before its turn in its session comes. */
+    void (*arrive)(struct turn *turn);
+    bool is_asking; /* ends in a question to the LLM: counts against the limit, wants the context */
 };
 
 const struct command *commands_table(size_t *ret_n);

@@ -23,11 +23,17 @@ struct context_limits {
 struct context {
     struct llm_message *messages;
     size_t n;
+    int64_t newest_id;   /* of the newest chosen exchange; 0 when none was */
+    int64_t room_tokens; /* estimate of what still fits the budget */
 };
 
 /* The oldest exchanges are left out until system prompt, context and question fit the budget. */
 void context_select(const struct store_session *session, const struct context_limits *limits,
                     const char *system_prompt, struct str question, struct context *ret_context);
+/* Drops the newest exchange. */
+void context_drop_newest(struct context *context);
+/* Drops the oldest exchanges until another text of that estimate fits the budget. */
+void context_make_room(struct context *context, int64_t tokens);
 /* Drops the older half. */
 void context_halve(struct context *context);
 void context_done(struct context *context);

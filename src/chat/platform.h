@@ -113,6 +113,20 @@ struct platform_ops {
     void (*free)(struct platform *); /* what it still owes is dropped silently */
 };
 
+/*
+ * What a platform tells about its metered calls, and asks before it makes one that can be left out.
+ * `kind` names the call in few words ("card_update").
+ */
+enum call_level {
+    CALLS_FREE,      /* as many as wanted */
+    CALLS_SPARING,   /* most of the month's budget is used up: fewer */
+    CALLS_EXHAUSTED, /* none that has a free way around it */
+};
+struct call_meter {
+    void (*count)(struct call_meter *, const char *app, const char *kind);
+    enum call_level (*level)(struct call_meter *);
+};
+
 /* Where a platform hands over what came in. */
 enum receipt {
     RECEIPT_STORED,    /* acknowledge: it will be answered */

@@ -69,6 +69,6 @@ struct route route_find(struct str typed, const struct template *templates, size
 bool route_is_charged(const struct route *route)
 {
     if (route->command)
-        return route->command->is_charged && route->argument.n > 0;
+        return route->command->is_asking || (route->command->is_charged && route->argument.n > 0);
     return route->argument.n > 0;
 }

@@ -22,9 +22,11 @@
 static const struct backoff store_retry = {.first_ms = 1000, .cap_ms = 30 * 1000, .jitter = 0.25};
 
 static const char *const state_names[] = {
-    [TURN_ACCEPTING] = "accepting", [TURN_WAITING] = "waiting",       [TURN_READING] = "reading",
-    [TURN_QUEUED] = "queued",       [TURN_ASKING] = "asking",         [TURN_DRAWING] = "drawing",
-    [TURN_LOOKING] = "looking",     [TURN_DELIVERING] = "delivering", [TURN_SETTLING] = "settling",
+    [TURN_ACCEPTING] = "accepting",   [TURN_WAITING] = "waiting",
+    [TURN_READING] = "reading",       [TURN_QUEUED] = "queued",
+    [TURN_ASKING] = "asking",         [TURN_DRAWING] = "drawing",
+    [TURN_LOOKING] = "looking",       [TURN_RECALLING] = "recalling",
+    [TURN_DELIVERING] = "delivering", [TURN_SETTLING] = "settling",
     [TURN_FINISHED] = "finished",
 };
 
@@ -40,6 +42,12 @@ struct store_session_key turn_session_key(const struct turn *turn)
 {
     return (struct store_session_key){turn->message.robot, turn->message.conversation,
                                       turn->message.sender};
+}
+
+/* Whether what was said before goes to the model with it, in a chained session. */
+static bool wants_context(const struct turn *turn)
+{
+    return !turn->route.command || turn->route.command->is_asking;
 }
 
 static int64_t timeout_ms(const struct turn *turn)
@@ -62,6 +70,7 @@ static struct turn *turn_new(struct chat *chat, json_t *record)
     buf_init(&turn->question, RECORD_BYTES_MAX);
     buf_init(&turn->answer, chat->settings.max_answer_bytes);
     buf_init(&turn->shown, chat->settings.max_answer_bytes + RECORD_BYTES_MAX);
+    buf_init(&turn->picture, chat->settings.max_image_bytes);
     list_init(&turn->place_node);
     list_push_back(&chat->turns, &turn->node);
     chat->stats.turns_open++;
@@ -85,6 +94,8 @@ static void turn_free(struct turn *turn)
     buf_done(&turn->question);
     buf_done(&turn->answer);
     buf_done(&turn->shown);
+    buf_done(&turn->picture);
+    free(turn->picture_name);
     json_decref(turn->record);
     free(turn);
 }
@@ -127,7 +138,7 @@ static void take_session(struct turn *turn, const struct store_session *session)
     turn->stored_mode =
         context_mode(session, STORE_MODE_DEFAULT, turn->started_ms, timeout_ms(turn));
     turn->mode = mode;
-    if (mode != STORE_MODE_CHAIN || turn->route.command)
+    if (mode != STORE_MODE_CHAIN || !wants_context(turn))
         return;
     const struct template *template = turn->route.template;
     int64_t answer_share =
@@ -167,6 +178,8 @@ static void on_accepted(const struct store_accepted *accepted, void *arg)
     (void)map_put_id(chat->by_inbox, (uint64_t)turn->inbox_id, turn);
     turn->is_over_limit = accepted->is_over_limit;
     turn->receipt(RECEIPT_STORED, turn->receipt_arg);
+    if (turn->route.command && turn->route.command->arrive)
+        turn->route.command->arrive(turn);
     if (lane_is_first(turn->lane, &turn->lane_node))
         take_session(turn, &accepted->session);
     turn_set_state(turn, TURN_WAITING);
@@ -197,7 +210,7 @@ void turn_receive(struct chat *chat, const struct message *message, receipt_fn r
         .user = turn->message.sender,
         .day = day,
         .daily_limit = chat->settings.max_request,
-        .context_max = turn->route.command ? 0 : CONTEXT_EXCHANGES_MAX,
+        .context_max = wants_context(turn) ? CONTEXT_EXCHANGES_MAX : 0,
         .context_max_bytes = chat->settings.max_text_tokens * BYTES_PER_TOKEN,
     };
     store_accept(chat->store, &arrival, on_accepted, turn);
@@ -230,9 +243,7 @@ static void on_retry(void *arg)
     turn_step(turn);
 }
 
-/* The store did not do what it was asked: the turn asks again later, for as long as the process
- * lives. */
-static void retry_later(struct turn *turn)
+void turn_retry_later(struct turn *turn)
 {
     turn->retries++;
     turn->retry_timer = timer_start(turn->chat->loop, backoff_ms(&store_retry, turn->retries),
@@ -246,7 +257,7 @@ static void on_session(const struct store_session_result *result, void *arg)
         return;
     turn_set_state(turn, TURN_WAITING);
     if (result->status != ST_OK) {
-        retry_later(turn);
+        turn_retry_later(turn);
         return;
     }
     turn->retries = 0;
@@ -260,7 +271,7 @@ static void read_session(struct turn *turn)
     /* Time has passed in the lane: mode and context are judged from when the turn's work begins. */
     turn->started_ms = clock_wall_ms();
     struct store_session_key key = turn_session_key(turn);
-    store_read_session(turn->chat->store, &key, turn->route.command ? 0 : CONTEXT_EXCHANGES_MAX,
+    store_read_session(turn->chat->store, &key, wants_context(turn) ? CONTEXT_EXCHANGES_MAX : 0,
                        turn->chat->settings.max_text_tokens * BYTES_PER_TOKEN, on_session, turn);
 }
 
@@ -300,8 +311,11 @@ static void write_question(struct turn *turn)
 static void deliver_rest(struct turn *turn)
 {
     turn->reply_kind = REPLY_ANSWER;
-    turn->kind = turn->route.command ? "image" : "question";
-    write_question(turn);
+    turn->kind = wants_context(turn) ? "question" : "image";
+    if (turn->route.command && wants_context(turn))
+        buf_puts(&turn->question, turn->message.text); /* which question it was is not told */
+    else
+        write_question(turn);
     buf_add_str(&turn->answer, buf_str(&turn->shown));
     turn_deliver(turn);
 }
@@ -310,8 +324,9 @@ static void deliver_rest(struct turn *turn)
 static void begin(struct turn *turn)
 {
     const struct route *route = &turn->route;
-    turn->sink = turn->chat->platform->ops->open_sink(turn->chat->platform, &turn->message,
-                                                      &turn_sink_handlers, turn);
+    if (!turn->sink)
+        turn->sink = turn->chat->platform->ops->open_sink(turn->chat->platform, &turn->message,
+                                                          &turn_sink_handlers, turn);
     if (turn->shown.len > 0) {
         deliver_rest(turn);
     } else if (!str_eq(str_of(turn->message.kind), STR_LIT("text"))) {
@@ -411,7 +426,7 @@ static void on_settled(enum status status, void *arg)
     if (status == ST_STORE) {
         log_event(LOG_ERROR, "turn", "not_settled", LOG_S("ref", turn->reference),
                   LOG_I("tries", turn->retries + 1));
-        retry_later(turn);
+        turn_retry_later(turn);
         return;
     }
     finish(turn);
@@ -449,7 +464,7 @@ static void settle(struct turn *turn)
         .model = turn->model ? turn->model : "",
         .outcome = outcome,
         .reference = turn->reference,
-        .in_context = turn->mode == STORE_MODE_CHAIN && !turn->route.command && is_said &&
+        .in_context = turn->mode == STORE_MODE_CHAIN && wants_context(turn) && is_said &&
                       turn->answer.len > 0,
         .prompt_tokens = turn->usage.prompt_tokens,
         .completion_tokens = turn->usage.completion_tokens,
@@ -461,6 +476,7 @@ static void settle(struct turn *turn)
         .key = turn_session_key(turn),
         .now_ms = record.ended_ms,
         .exchange = turn->kind ? &record : NULL,
+        .replaces_id = is_said ? turn->replaces_id : 0,
         .change = turn->change,
         .mode = turn->new_mode,
         .day = day,
@@ -490,6 +506,7 @@ void turn_step(struct turn *turn)
     case TURN_ASKING:
     case TURN_DRAWING:
     case TURN_LOOKING:
+    case TURN_RECALLING:
     case TURN_DELIVERING:
     case TURN_FINISHED:
         return;

@@ -1,12 +1,13 @@
 /*
  * A turn: the life of one message from its acceptance to the end of its inbox row. Private to
- * src/chat; commands move a turn on with exactly one of turn_say, turn_ask, turn_draw,
- * turn_look_up_balance.
+ * src/chat; commands move a turn on with exactly one of turn_say, turn_ask, turn_ask_again,
+ * turn_draw, turn_look_up_balance.
  *
  *   ACCEPTING → WAITING → READING ┐
  *        │         └──────────────┴→ (route) → QUEUED → ASKING ──┐
  *        │                              ├────→ DRAWING ──────────┤
  *        │                              ├────→ LOOKING ──────────┤
+ *        │                              ├────→ RECALLING → QUEUED │
  *        │                              └────────────────────────┴→ DELIVERING → SETTLING →
  * FINISHED └→ FINISHED (known already, or not stored)
  */
@@ -28,7 +29,8 @@ enum turn_state {
     TURN_QUEUED,    /* for an LLM place */
     TURN_ASKING,
     TURN_DRAWING,
-    TURN_LOOKING, /* for the balance */
+    TURN_LOOKING,   /* for the balance */
+    TURN_RECALLING, /* the last question is read */
     TURN_DELIVERING,
     TURN_SETTLING,
     TURN_FINISHED,
@@ -63,7 +65,12 @@ struct turn {
     struct sink *sink;
     uint64_t llm_id; /* 0: no exchange runs */
     bool has_place;
-    bool is_halved; /* the context was cut down once because the model found it too long */
+    bool did_stop;       /* its arrival ended a running answer */
+    int64_t replaces_id; /* the exchange whose question is asked again; 0 */
+    struct buf picture;  /* as it was drawn, until it is shown */
+    const char *picture_type;
+    char *picture_name; /* in the image store; NULL when it could not be kept */
+    bool is_halved;     /* the context was cut down once because the model found it too long */
     struct timer *retry_timer;
     int retries;
 
@@ -102,6 +109,7 @@ void turn_say(struct turn *turn);
 /* Appends a sentence to turn->shown. */
 void turn_put(struct turn *turn, enum word word, const char *const *args);
 void turn_ask(struct turn *turn, const char *kind); /* turn->question holds the question */
+void turn_ask_again(struct turn *turn);             /* the session's last question */
 void turn_draw(struct turn *turn, struct str prompt);
 void turn_look_up_balance(struct turn *turn);
 
@@ -110,6 +118,9 @@ extern const struct sink_handlers turn_sink_handlers;
 void turn_set_state(struct turn *turn, enum turn_state state);
 void turn_deliver(struct turn *turn);
 void turn_stop_exchange(struct turn *turn);
+/* The store did not do what it was asked: the turn is stepped again after a while, for as long as
+ * the process lives. */
+void turn_retry_later(struct turn *turn);
 struct store_session_key turn_session_key(const struct turn *turn);
 
 #endif

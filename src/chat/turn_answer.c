@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "llm/tokens.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -69,7 +70,10 @@ static void deliver_failure(struct turn *turn, enum llm_failure failure)
     const char *const args[] = {reason, turn->reference, NULL};
     buf_clear(&turn->shown);
     buf_add_str(&turn->shown, buf_str(&turn->answer));
-    turn_put(turn, is_partial ? WORD_CUT_NOTE : WORD_FAILED, args);
+    if (failure == LLM_FAIL_CANCELLED)
+        turn_put(turn, is_partial ? WORD_STOPPED_NOTE : WORD_STOPPED, NULL);
+    else
+        turn_put(turn, is_partial ? WORD_CUT_NOTE : WORD_FAILED, args);
     turn_deliver(turn);
 }
 
@@ -135,32 +139,56 @@ static void start_ask(struct turn *turn)
     free(messages);
 }
 
+/* The picture's address for a markdown image: the platform's own, else ours. */
+static void show_picture(struct turn *turn, const char *address)
+{
+    struct str base = str_of(turn->chat->settings.service_url);
+    while (base.n > 0 && base.p[base.n - 1] == '/')
+        base.n--;
+    DB_CLEANUP(free_charp) char *url = NULL;
+    if (!address && turn->picture_name && base.n > 0)
+        address = url = xasprintf("%.*s/images/%s", (int)base.n, base.p, turn->picture_name);
+    turn->reply_kind = REPLY_ANSWER;
+    if (address) {
+        turn_put(turn, WORD_IMAGE_ANSWER,
+                 (const char *const[]){address, buf_cstr(&turn->question), NULL});
+    } else if (turn->picture_name) {
+        log_event(LOG_WARN, "turn", "image_has_no_address", LOG_S("ref", turn->reference),
+                  LOG_S("key", "service_url"));
+        turn_put(turn, WORD_IMAGE_NO_URL, NULL);
+    } else {
+        turn->outcome = "failed";
+        turn_put(turn, WORD_IMAGE_NOT_SAVED, (const char *const[]){turn->reference, NULL});
+    }
+    buf_add_str(&turn->answer, buf_str(&turn->shown));
+    turn_deliver(turn);
+}
+
+static void on_published(const char *address, void *arg)
+{
+    struct turn *turn = arg;
+    if (!turn->chat->is_stopped)
+        show_picture(turn, address);
+}
+
 /* The image is on disk, or could not be put there. */
 static void on_saved(enum status status, const char *name, void *arg)
 {
     struct turn *turn = arg;
     struct chat *chat = turn->chat;
+    const struct platform_ops *ops = chat->platform->ops;
     if (chat->is_stopped)
         return;
-    turn->reply_kind = REPLY_ANSWER;
-    if (status != ST_OK) {
+    if (status == ST_OK)
+        turn->picture_name = xstrdup(name);
+    else
         log_event(LOG_ERROR, "turn", "image_not_saved", LOG_S("ref", turn->reference));
-        turn->outcome = "failed";
-        turn_put(turn, WORD_IMAGE_NOT_SAVED, (const char *const[]){turn->reference, NULL});
-    } else if (!*chat->settings.service_url) {
-        log_event(LOG_WARN, "turn", "image_has_no_address", LOG_S("ref", turn->reference),
-                  LOG_S("key", "service_url"));
-        turn_put(turn, WORD_IMAGE_NO_URL, NULL);
-    } else {
-        struct str base = str_of(chat->settings.service_url);
-        while (base.n > 0 && base.p[base.n - 1] == '/')
-            base.n--;
-        DB_CLEANUP(free_charp) char *url = xasprintf("%.*s/images/%s", (int)base.n, base.p, name);
-        turn_put(turn, WORD_IMAGE_ANSWER,
-                 (const char *const[]){url, buf_cstr(&turn->question), NULL});
-    }
-    buf_add_str(&turn->answer, buf_str(&turn->shown));
-    turn_deliver(turn);
+    bool is_on_the_way =
+        ops->publish_picture &&
+        ops->publish_picture(chat->platform, &turn->message, buf_str(&turn->picture),
+                             turn->picture_type, on_published, turn);
+    if (!is_on_the_way)
+        show_picture(turn, NULL);
 }
 
 static void on_image(uint64_t id, const struct llm_image *image, void *arg)
@@ -175,6 +203,8 @@ static void on_image(uint64_t id, const struct llm_image *image, void *arg)
         deliver_failure(turn, image->outcome.failure);
         return;
     }
+    (void)buf_add_str(&turn->picture, image->bytes); /* the provider keeps the same limit */
+    turn->picture_type = image->content_type;
     image_store_save(turn->chat->images, image->bytes, image->extension, on_saved, turn);
 }
 
@@ -183,7 +213,7 @@ void turn_take_place(struct turn *turn)
     turn->has_place = true;
     turn->chat->stats.asking++;
     turn->sink->ops->begin(turn->sink);
-    if (turn->route.command) {
+    if (str_eq(str_of(turn->kind), STR_LIT("image"))) {
         turn_set_state(turn, TURN_DRAWING);
         turn->llm_id = llm_draw(turn->chat->llm, buf_cstr(&turn->question), on_image, turn);
     } else {
@@ -205,6 +235,34 @@ void turn_ask(struct turn *turn, const char *kind)
 {
     turn->kind = kind;
     want_place(turn);
+}
+
+static void on_last(const struct store_last *last, void *arg)
+{
+    struct turn *turn = arg;
+    if (turn->chat->is_stopped)
+        return;
+    if (last->status == ST_NOT_FOUND) {
+        turn_put(turn, WORD_NOTHING_TO_REPEAT, NULL);
+        turn_say(turn);
+    } else if (last->status != ST_OK) {
+        turn_set_state(turn, TURN_WAITING);
+        turn_retry_later(turn);
+    } else {
+        buf_puts(&turn->question, last->question);
+        turn->replaces_id = last->exchange_id;
+        if (turn->context.newest_id == last->exchange_id)
+            context_drop_newest(&turn->context);
+        context_make_room(&turn->context, tokens_estimate(buf_str(&turn->question)));
+        turn_ask(turn, "question");
+    }
+}
+
+void turn_ask_again(struct turn *turn)
+{
+    turn_set_state(turn, TURN_RECALLING);
+    struct store_session_key key = turn_session_key(turn);
+    store_read_last(turn->chat->store, &key, on_last, turn);
 }
 
 void turn_draw(struct turn *turn, struct str prompt)

@@ -81,6 +81,16 @@ static const struct sentence sentences[WORD_COUNT] = {
          "This provider ({0}) has no way to ask for a balance. Please look at its console."},
     [WORD_CUT_NOTE] = {"\n\n> ⚠️ 回答没有说完：{0}（编号 {1}）",
                        "\n\n> ⚠️ The answer is not complete: {0} (reference {1})"},
+    [WORD_STOPPED_NOTE] = {"\n\n> ⏹ 已停止", "\n\n> ⏹ Stopped"},
+    [WORD_STOPPED] = {"已停止。", "Stopped."},
+    [WORD_NOTHING_TO_STOP] = {"现在没有正在进行的回答。", "No answer is running."},
+    [WORD_NOTHING_TO_REPEAT] = {"还没有可以重新回答的问题，请先提问。",
+                                "There is no question to ask again yet."},
+    [WORD_BUDGET] = {"### 钉钉接口用量提醒\n\n{2} 已调用钉钉开放接口 {0} 次，达到预算 {1} "
+                     "次的八成：卡片更新会放慢；用完后改用普通消息回复。",
+                     "### DingTalk API usage\n\n{0} of {1} budgeted calls were made in {2}: cards "
+                     "update more rarely now; when the budget is used up, answers go as ordinary "
+                     "messages."},
     [WORD_LENGTH_NOTE] =
         {"\n\n> 回答到达了长度上限，可以发送“继续”（串聊模式）。",
          "\n\n> The answer reached its length limit; in 串聊 mode you can ask to go on."},

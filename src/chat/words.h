@@ -34,8 +34,13 @@ enum word {
     WORD_BALANCE_NEVER,
     WORD_BALANCE_NONE, /* {0} provider */
     WORD_CUT_NOTE,     /* after a partial answer: {0} reason, {1} reference */
-    WORD_LENGTH_NOTE,  /* the model's limit ended the text */
-    WORD_FAILED,       /* {0} reason, {1} reference */
+    WORD_STOPPED_NOTE, /* after the partial answer that somebody stopped */
+    WORD_STOPPED,
+    WORD_NOTHING_TO_STOP,
+    WORD_NOTHING_TO_REPEAT,
+    WORD_BUDGET,      /* {0} calls made, {1} budget, {2} month */
+    WORD_LENGTH_NOTE, /* the model's limit ended the text */
+    WORD_FAILED,      /* {0} reason, {1} reference */
     WORD_FAIL_AUTH,
     WORD_FAIL_QUOTA,
     WORD_FAIL_RATE,
