@@ -32,9 +32,9 @@ struct meter {
     struct list counters;
     size_t n_counters;
     char month[MONTH_SIZE];
+    char loading_month[MONTH_SIZE]; /* "" when nothing is being read */
     int64_t total;
     bool is_loaded;
-    bool is_loading;
     bool is_told;
     bool is_overflow_told;
     struct timer *timer;
@@ -119,9 +119,10 @@ void meter_flush(struct meter *meter)
 static void on_loaded(const struct store_calls_result *result, void *arg)
 {
     struct meter *meter = arg;
-    meter->is_loading = false;
-    if (result->status != ST_OK) {
-        wake_later(meter, RELOAD_MS);
+    bool is_this_month = strcmp(meter->loading_month, meter->month) == 0;
+    meter->loading_month[0] = '\0';
+    if (result->status != ST_OK || !is_this_month) {
+        wake_later(meter, is_this_month ? RELOAD_MS : 0);
         return;
     }
     for (size_t i = 0; i < result->n_items; i++) {
@@ -143,9 +144,9 @@ static void on_loaded(const struct store_calls_result *result, void *arg)
  * back that was just written. */
 static void load(struct meter *meter)
 {
-    if (meter->is_loading)
+    if (meter->loading_month[0])
         return;
-    meter->is_loading = true;
+    memcpy(meter->loading_month, meter->month, MONTH_SIZE);
     store_read_calls(meter->store, meter->month, on_loaded, meter);
 }
 

@@ -266,6 +266,14 @@ static void check_together(struct loading *loading)
         problems_add(
             loading->problems, false,
             "%s: service_url: 没有填写，画出的图片将无法显示 empty: images cannot be shown", where);
+    if (config->run_mode == CONFIG_RUN_STREAM && config->n_credentials == 0)
+        problems_add(loading->problems, true,
+                     "%s: credentials: run_mode 为 stream 时必须填写 client_id 和 client_secret "
+                     "needed where run_mode is stream",
+                     where);
+    if (config->stream_mode && *config->card_template_id && config->n_credentials == 0)
+        problems_add(loading->problems, false,
+                     "%s: credentials: 没有填写，无法使用卡片 empty: there can be no cards", where);
     if (config->app_secrets.n == 0 && config->n_credentials == 0)
         problems_add(loading->problems, false,
                      "%s: app_secrets: 没有任何密钥，签名不校验，谁都可以冒充钉钉发消息！"

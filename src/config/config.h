@@ -25,6 +25,7 @@ struct config_list {
 };
 
 enum config_mode { CONFIG_MODE_SINGLE, CONFIG_MODE_CHAIN };
+enum config_run_mode { CONFIG_RUN_HTTP, CONFIG_RUN_STREAM };
 enum config_language { CONFIG_ZH, CONFIG_EN };
 enum config_provider { CONFIG_PROVIDER_OPENAI, CONFIG_PROVIDER_DEMO };
 
@@ -57,6 +58,15 @@ struct config {
     struct config_list app_secrets;
     struct config_credential *credentials;
     size_t n_credentials;
+    int run_mode;    /* enum config_run_mode */
+    int stream_mode; /* yes or no */
+    char *card_template_id;
+    char *card_content_key;
+    int64_t card_update_interval; /* milliseconds */
+    int64_t openapi_monthly_budget;
+    char *dingtalk_api_url;
+    char *dingtalk_oapi_url;
+    struct config_list admin_users;
     struct config_list webhook_hosts; /* only what the operator listed; the built-in ones come on
                                          top while it is empty */
     char *data_dir;

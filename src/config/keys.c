@@ -5,6 +5,8 @@
 
 static const char *const providers[] = {"openai", "demo", NULL};
 static const char *const modes[] = {"单聊|single", "串聊|chain", NULL};
+static const char *const run_modes[] = {"http", "stream", NULL};
+static const char *const answers[] = {"false|no|off|0", "true|yes|on|1", NULL};
 static const char *const languages[] = {"zh|中文", "en|english", NULL};
 static const char *const levels[] = {"error", "warn|warning", "info", "debug", NULL};
 
@@ -89,6 +91,42 @@ static const struct config_key table[] = {
      .flags = CONFIG_SECRET,
      .help_zh = "应用凭证 client_id 与 client_secret，可多个；密钥同样用于校验签名",
      .help_en = "applications' client_id and client_secret; the secrets check signatures as well"},
+    {FIELD(run_mode), .env = "RUN_MODE", .type = CONFIG_ENUM, .fallback = "http",
+     .choices = run_modes,
+     .help_zh =
+         "收消息的方式：http（钉钉回调本服务）或 stream（本服务主动连接钉钉，不需要公网地址）",
+     .help_en = "how messages come in: http (DingTalk calls this service) or stream (this service "
+                "connects to DingTalk; no public address needed)"},
+    {FIELD(admin_users), .env = "ADMIN_USERS", .type = CONFIG_LIST, .fallback = "",
+     .help_zh = "管理员的 userid，可多个", .help_en = "the administrators' userids"},
+    {FIELD(stream_mode), .env = "STREAM_MODE", .type = CONFIG_ENUM, .fallback = "false",
+     .choices = answers,
+     .help_zh = "true：用互动卡片边生成边显示回答（需要 credentials 和 card_template_id）",
+     .help_en =
+         "true: answers grow in interactive cards as they are written (needs credentials and "
+         "card_template_id)"},
+    {FIELD(card_template_id), .env = "CARD_TEMPLATE_ID", .type = CONFIG_STRING, .fallback = "",
+     .help_zh = "卡片模板 ID；auto 为公共 AI 卡片；空为不用卡片，整段回复",
+     .help_en = "the card's template; auto: the public AI card; empty: no cards, whole messages"},
+    {FIELD(card_content_key), .env = "CARD_CONTENT_KEY", .type = CONFIG_STRING, .fallback = "",
+     .help_zh = "模板里流式变量的名字；空为 content（auto 时为 msgContent）",
+     .help_en = "the template's streaming variable; empty: content (with auto: msgContent)"},
+    {FIELD(card_update_interval), .env = "CARD_UPDATE_INTERVAL", .type = CONFIG_INT,
+     .fallback = "500", RANGE(100, 60000), .help_zh = "一张卡片两次更新之间至少多久（毫秒）",
+     .help_en = "at least so long between two updates of a card (milliseconds)"},
+    {FIELD(openapi_monthly_budget), .env = "OPENAPI_MONTHLY_BUDGET", .type = CONFIG_INT,
+     .fallback = "0", RANGE(0, 1e9),
+     .help_zh =
+         "每月调用钉钉开放接口的预算（次），0 为不限；到八成通知管理员并放慢卡片，用完后用普通消息",
+     .help_en =
+         "budget of DingTalk API calls a month, 0: none; at 80 % the administrators are told "
+         "and cards slow down, beyond it answers go as ordinary messages"},
+    {FIELD(dingtalk_api_url), .env = "DINGTALK_API_URL", .type = CONFIG_URL,
+     .fallback = "https://api.dingtalk.com", .help_zh = "钉钉新版接口的地址（专有云、测试时改）",
+     .help_en = "DingTalk's newer API (change it for private clouds and tests)"},
+    {FIELD(dingtalk_oapi_url), .env = "DINGTALK_OAPI_URL", .type = CONFIG_URL,
+     .fallback = "https://oapi.dingtalk.com", .help_zh = "钉钉旧版接口的地址",
+     .help_en = "DingTalk's older API"},
     {FIELD(webhook_hosts), .env = "WEBHOOK_HOSTS", .type = CONFIG_LIST, .fallback = "",
      .help_zh = "回复只发往这些主机；空为 oapi.dingtalk.com 与 api.dingtalk.com（https）",
      .help_en = "replies go to these hosts only; empty: oapi.dingtalk.com and api.dingtalk.com "
