@@ -147,7 +147,7 @@ void words_put(struct buf *out, enum language language, enum word word, const ch
         n_args++;
     for (const char *p = words_get(language, word); *p;) {
         size_t index = (size_t)(p[0] == '{' && p[1] ? p[1] - '0' : 9);
-        if (index < n_args && p[2] == '}') {
+        if (args && index < n_args && p[2] == '}') {
             buf_puts(out, args[index]);
             p += 3;
         } else {

@@ -5,12 +5,12 @@
 #ifndef DB_LLM_OPENAI_BODY_H
 #define DB_LLM_OPENAI_BODY_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "llm/llm.h"
 #include "util/buf.h"
+#include "util/json.h"
 #include "util/status.h"
 
 struct openai;

@@ -1,5 +1,6 @@
 #include "llm/openai_error.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -250,8 +251,9 @@ static bool read_peer_error(const json_t *value, bool is_error, struct peer_erro
 /* One line of printable text: what a peer sends must not shape the log. */
 static void put_clean(struct buf *out, struct str text, size_t max_bytes)
 {
-    text.n = utf8_cut(text, max_bytes);
-    for (size_t i = 0; i < text.n; i++)
+    size_t n = utf8_cut(text, max_bytes);
+    assert(n <= text.n);
+    for (size_t i = 0; i < n; i++)
         (void)buf_putc(out, (unsigned char)text.p[i] < ' ' ? ' ' : text.p[i]);
 }
 

@@ -6,11 +6,11 @@
 #ifndef DB_LLM_OPENAI_ERROR_H
 #define DB_LLM_OPENAI_ERROR_H
 
-#include <jansson.h>
 #include <stdbool.h>
 
 #include "llm/llm.h"
 #include "net/http_client.h"
+#include "util/json.h"
 #include "util/status.h"
 #include "util/str.h"
 

@@ -9,7 +9,6 @@
 #ifndef DB_LLM_OPENAI_STREAM_H
 #define DB_LLM_OPENAI_STREAM_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,6 +18,7 @@
 #include "llm/openai_error.h"
 #include "net/sse.h"
 #include "util/buf.h"
+#include "util/json.h"
 #include "util/str.h"
 
 enum openai_format {

@@ -9,7 +9,6 @@ A scripted behaviour may say:
     location            a redirect to there
     max_bytes           refuse bodies over this many bytes as too long
 """
-import json
 import sys
 
 import base

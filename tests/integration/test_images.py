@@ -3,8 +3,6 @@ import re
 
 import pytest
 
-from harness import wait_for
-
 KINDS = {"png": ("image/png", b"\x89PNG"), "jpeg": ("image/jpeg", b"\xff\xd8\xff"), "gif": ("image/gif", b"GIF8"), "webp": ("image/webp", b"RIFF"),
          "url": ("image/png", b"\x89PNG")}
 

@@ -1,5 +1,4 @@
 """The command line, the configuration, demo mode and the terminal."""
-import json
 import os
 import pty
 import re

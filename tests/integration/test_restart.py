@@ -1,10 +1,9 @@
 """What survives: kill, restart, drain."""
-import random
 import signal
 import threading
 import time
 
-from harness import message, said, wait_for
+from harness import message, wait_for
 
 
 def test_killed_during_twenty_requests_every_acknowledged_one_is_answered(bridge, webhook, llm):
