@@ -1,6 +1,7 @@
 #include "util/buf.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@ void buf_done(struct buf *b)
 /* Room for `more` bytes and the NUL; doubling keeps appending linear. */
 static enum status reserve(struct buf *b, size_t more)
 {
-    if (b->is_failed || more > b->max - b->len) {
+    if (b->is_failed || more > b->max - b->len || more >= SIZE_MAX - b->len) {
         b->is_failed = true;
         return ST_TOO_LARGE;
     }
@@ -71,7 +72,7 @@ enum status buf_printf(struct buf *b, const char *fmt, ...)
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, fmt, args);
     va_end(args);
-    enum status status = n < 0 ? ST_TOO_LARGE : reserve(b, (size_t)n);
+    enum status status = reserve(b, n < 0 ? SIZE_MAX : (size_t)n);
     if (status == ST_OK) {
         (void)vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
         b->len += (size_t)n;

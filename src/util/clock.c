@@ -7,6 +7,8 @@
 #include <time.h>
 
 #define ZONE_DIR "/usr/share/zoneinfo/"
+#define CALENDAR_BEGIN_S (-62135510400LL) /* 0001-01-02 UTC */
+#define CALENDAR_END_S 253402214400LL     /* 9999-12-31 UTC */
 
 static int64_t read_ms(clockid_t id)
 {
@@ -53,9 +55,19 @@ enum status clock_set_timezone(const char *name)
     return ST_OK;
 }
 
+/* Rounded down, so that times before 1970 fall into the right second, and kept inside the years
+ * that have a date of ten characters in every zone. */
+static time_t calendar_seconds(int64_t wall_ms)
+{
+    int64_t seconds = wall_ms / 1000 - (wall_ms % 1000 < 0);
+    if (seconds < CALENDAR_BEGIN_S)
+        return (time_t)CALENDAR_BEGIN_S;
+    return (time_t)(seconds > CALENDAR_END_S ? CALENDAR_END_S : seconds);
+}
+
 static struct tm local_time(int64_t wall_ms)
 {
-    time_t seconds = (time_t)(wall_ms / 1000);
+    time_t seconds = calendar_seconds(wall_ms);
     struct tm local = {0};
     (void)localtime_r(&seconds, &local);
     return local;
@@ -88,7 +100,7 @@ void clock_stamp(int64_t wall_ms, char ret_stamp[CLOCK_STAMP_SIZE])
     long offset_min = local.tm_gmtoff / 60;
     long distance = labs(offset_min);
     (void)snprintf(ret_stamp, CLOCK_STAMP_SIZE, "%s.%03d%c%02d:%02d", day_time,
-                   (int)(wall_ms % 1000) & 1023, offset_min < 0 ? '-' : '+',
+                   (int)((wall_ms % 1000 + 1000) % 1000), offset_min < 0 ? '-' : '+',
                    (int)(distance / 60) % 100, (int)(distance % 60));
 }
 

@@ -21,6 +21,8 @@ enum status clock_set_timezone(const char *name) DB_MUST_CHECK;
 #define CLOCK_STAMP_SIZE 40 /* "2026-11-23T21:00:00.123+08:00" and NUL */
 #define CLOCK_HM_SIZE 18    /* "11-23 21:00" or "2026-11-23 21:00" and NUL */
 
+/* Times outside the years 1 to 9999, which only a confused peer sends, are taken as the nearest day
+ * inside. */
 void clock_local_day(int64_t wall_ms, char ret_day[CLOCK_DAY_SIZE]);
 int64_t clock_next_midnight_ms(int64_t wall_ms); /* the first local midnight after wall_ms */
 void clock_stamp(int64_t wall_ms, char ret_stamp[CLOCK_STAMP_SIZE]);

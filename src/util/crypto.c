@@ -13,8 +13,10 @@ enum status crypto_hmac_sha256(struct str key, struct str data, uint8_t ret_mac[
     unsigned int len = 0;
     if (key.n > INT32_MAX)
         return ST_TOO_LARGE;
-    const unsigned char *mac =
-        HMAC(EVP_sha256(), key.p, (int)key.n, (const unsigned char *)data.p, data.n, ret_mac, &len);
+    /* libcrypto takes a NULL for a missing argument, not for the empty text. */
+    const char *bytes = data.n ? data.p : "";
+    const unsigned char *mac = HMAC(EVP_sha256(), key.n ? key.p : "", (int)key.n,
+                                    (const unsigned char *)bytes, data.n, ret_mac, &len);
     return mac && len == SHA256_SIZE ? ST_OK : ST_INTERNAL;
 }
 

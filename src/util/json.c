@@ -43,6 +43,8 @@ enum status json_parse(struct str text, json_t **ret_value, struct error *ret_er
 {
     if (deepest_nesting(text) > JSON_DEPTH_MAX)
         return error_set(ret_err, ST_TOO_LARGE, 0, "JSON nested deeper than %d", JSON_DEPTH_MAX);
+    if (text.n == 0)
+        return error_set(ret_err, ST_INVAL, 0, "not JSON: nothing there");
     if (memchr(text.p, '\0', text.n))
         return error_set(ret_err, ST_INVAL, 0, "JSON holds a NUL byte");
     json_error_t problem;
