@@ -9,6 +9,7 @@
 #include "util/mem.h"
 
 #define VALUE_BYTES_MAX 512
+#define MASKED_BYTES_MAX (64 * 1024) /* what lies behind that is not looked at */
 #define LINE_BYTES_MAX (16 * 1024)
 #define MASK "***"
 #define SECRET_LEN_MIN 6
@@ -46,6 +47,20 @@ static bool is_key_char(char c)
            c == '_' || c == '.';
 }
 
+/* RFC 6750: base64 and its like. */
+static bool is_bearer_char(char c)
+{
+    return is_key_char(c) || c == '~' || c == '+' || c == '/' || c == '=';
+}
+
+static const struct {
+    struct str prefix;
+    bool (*is_part)(char c);
+} keys[] = {
+    {{"sk-", 3}, is_key_char},
+    {{"Bearer ", 7}, is_bearer_char},
+};
+
 /* Length of the registered secret that `text` begins with; 0 for none. */
 static size_t secret_length(struct str text)
 {
@@ -58,16 +73,19 @@ static size_t secret_length(struct str text)
     return longest;
 }
 
-/* Length of a bearer key at the start of `text`, after a prefix that is kept: "sk-" or "Bearer ".
- */
-static size_t key_length(struct str text, struct str prefix)
+/* Length of the key that `text` begins with, its prefix included; 0 for none. */
+static size_t key_length(struct str text)
 {
-    if (!str_starts_nocase(text, prefix))
-        return 0;
-    size_t len = prefix.n;
-    while (len < text.n && is_key_char(text.p[len]))
-        len++;
-    return len - prefix.n >= SECRET_LEN_MIN ? len : 0;
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        if (!str_starts_nocase(text, keys[i].prefix))
+            continue;
+        size_t len = keys[i].prefix.n;
+        while (len < text.n && keys[i].is_part(text.p[len]))
+            len++;
+        if (len - keys[i].prefix.n >= SECRET_LEN_MIN)
+            return len;
+    }
+    return 0;
 }
 
 static bool ends_url(char c)
@@ -86,7 +104,8 @@ static size_t mask_url(struct str text, size_t scheme_len, struct buf *out)
     struct str url = str_sub(text, 0, end);
     size_t authority_end = scheme_len;
     size_t at = 0;
-    while (authority_end < url.n && !strchr("/?#", url.p[authority_end])) {
+    while (authority_end < url.n &&
+           !(url.p[authority_end] && strchr("/?#", url.p[authority_end]))) {
         if (url.p[authority_end] == '@')
             at = authority_end + 1;
         authority_end++;
@@ -113,40 +132,61 @@ static size_t scheme_length(struct str text)
     return 0;
 }
 
-/* Without URLs: those have been taken apart already. */
-static void mask_words(struct str text, struct buf *out)
+static void mask_secrets(struct str text, struct buf *out)
 {
-    static const struct str prefixes[] = {{"sk-", 3}, {"Bearer ", 7}};
     for (size_t i = 0; i < text.n;) {
-        struct str rest = str_sub(text, i, text.n);
-        size_t len = secret_length(rest);
-        bool is_word_start = i == 0 || !is_key_char(text.p[i - 1]);
-        for (size_t k = 0; k < 2 && len == 0 && is_word_start; k++)
-            len = key_length(rest, prefixes[k]);
+        size_t len = secret_length(str_sub(text, i, text.n));
         if (len > 0)
             buf_puts(out, MASK);
         else
-            buf_putc(out, rest.p[0]);
+            buf_putc(out, text.p[i]);
         i += len > 0 ? len : 1;
     }
 }
 
-char *log_masked(struct str text)
+static void mask_urls(struct str text, struct buf *out)
 {
-    struct buf urls = BUF_INIT(text.n * 4 + 64);
     for (size_t i = 0; i < text.n;) {
         struct str rest = str_sub(text, i, text.n);
         size_t scheme_len = scheme_length(rest);
         if (scheme_len > 0) {
-            i += mask_url(rest, scheme_len, &urls);
+            i += mask_url(rest, scheme_len, out);
         } else {
-            buf_putc(&urls, rest.p[0]);
+            buf_putc(out, rest.p[0]);
             i++;
         }
     }
-    struct buf out = BUF_INIT(urls.len * 4 + 64);
-    mask_words(buf_str(&urls), &out);
-    buf_done(&urls);
+}
+
+static void mask_keys(struct str text, struct buf *out)
+{
+    for (size_t i = 0; i < text.n;) {
+        bool is_word_start = i == 0 || !is_key_char(text.p[i - 1]);
+        size_t len = is_word_start ? key_length(str_sub(text, i, text.n)) : 0;
+        if (len > 0)
+            buf_puts(out, MASK);
+        else
+            buf_putc(out, text.p[i]);
+        i += len > 0 ? len : 1;
+    }
+}
+
+/* Secrets first: they may hold characters at which a URL or a key seems to end. */
+static void mask(struct str text, struct buf *out)
+{
+    struct buf without_secrets = BUF_INIT(text.n);
+    mask_secrets(text, &without_secrets);
+    struct buf without_urls = BUF_INIT(without_secrets.len * 4 + 64);
+    mask_urls(buf_str(&without_secrets), &without_urls);
+    mask_keys(buf_str(&without_urls), out);
+    buf_done(&without_secrets);
+    buf_done(&without_urls);
+}
+
+char *log_masked(struct str text)
+{
+    struct buf out = BUF_INIT(text.n * 4 + 64);
+    mask(text, &out);
     return buf_steal(&out);
 }
 
@@ -188,16 +228,19 @@ static void put_quoted(struct buf *line, struct str value)
     buf_putc(line, '"');
 }
 
+/* Masked before it is cut, so that the cut leaves no beginning of a secret. */
 static void put_value(struct buf *line, struct str value)
 {
-    DB_CLEANUP(free_charp)
-    char *masked = log_masked(str_sub(value, 0, utf8_cut(value, VALUE_BYTES_MAX)));
-    struct str text = str_of(masked);
+    value.n = utf8_cut(value, MASKED_BYTES_MAX);
+    struct buf masked = BUF_INIT(value.n * 4 + 64);
+    mask(value, &masked);
+    struct str text = buf_str(&masked);
     text.n = utf8_cut(text, VALUE_BYTES_MAX);
     if (is_plain(text))
         buf_add_str(line, text);
     else
         put_quoted(line, text);
+    buf_done(&masked);
 }
 
 /* One write call, so that lines of several threads do not mix. */

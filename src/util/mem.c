@@ -1,6 +1,7 @@
 #include "util/mem.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,8 @@ void *xreallocarray(void *p, size_t count, size_t size)
 
 char *xstrndup(const char *s, size_t n)
 {
+    if (n == SIZE_MAX)
+        out_of_memory();
     char *copy = xmalloc(n + 1);
     if (n > 0)
         memcpy(copy, s, n);

@@ -1,7 +1,6 @@
 #include "util/str.h"
 
 #include <errno.h>
-#include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -277,10 +276,13 @@ size_t utf8_cut(struct str s, size_t max_bytes)
 {
     if (s.n <= max_bytes)
         return s.n;
-    size_t len = max_bytes;
-    for (size_t back = 0; len > 0 && back < 3 && ((unsigned char)s.p[len] & 0xC0) == 0x80; back++)
-        len--;
-    return ((unsigned char)s.p[len] & 0xC0) == 0x80 ? max_bytes : len;
+    size_t start = max_bytes;
+    while (start > 0 && max_bytes - start < 3 && ((unsigned char)s.p[start] & 0xC0) == 0x80)
+        start--;
+    /* What is found there may be broken, and then no character goes over the cut. */
+    uint32_t cp;
+    size_t len = utf8_decode(str_sub(s, start, s.n), &cp);
+    return start + len > max_bytes ? start : max_bytes;
 }
 
 size_t utf8_count(struct str s)
