@@ -3,7 +3,7 @@
 
 PACKAGES_RUN="build-essential meson ninja-build pkg-config libevent-dev libcurl4-openssl-dev libjansson-dev libyaml-dev \
 libsqlite3-dev libssl-dev libedit-dev ca-certificates tzdata"
-PACKAGES_TEST="clang clang-tidy clang-format cppcheck libcmocka-dev python3 python3-pyflakes python3-pytest shellcheck sqlite3"
+PACKAGES_TEST="clang clang-tidy clang-format cppcheck libcmocka-dev python3 python3-pyflakes python3-pytest python3-venv shellcheck sqlite3"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -52,4 +52,18 @@ build_dir() {
     rm -rf "$dir"
     meson setup "$dir" "$@" >&2
     printf '%s' "$*" >"$dir/.options"
+}
+
+# python_env DIR REQUIREMENTS: a virtual environment with what the file pins and nothing else; made anew when the file changed.
+python_env() {
+    cmp -s "$2" "$1/.requirements" && return 0
+    rm -rf "$1"
+    if /usr/bin/python3 -m venv "$1" &&
+        "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -r "$2" >&2; then
+        cp "$2" "$1/.requirements"
+        return 0
+    fi
+    say "无法用 pip 安装 $2 里的 Python 包（需要能访问 pip 的软件源）：用到官方 Stream SDK 的测试会失败。"
+    say "pip could not install what $2 lists; is its package index within reach? The tests with the official Stream SDK will fail."
+    return 1
 }

@@ -5,7 +5,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from harness import Bridge, Double, ProxyDouble, Webhook  # noqa: E402
+from harness import Bridge, Double, Gateway, ProxyDouble, Webhook  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +32,19 @@ def llm(llm_process):
 def webhook(webhook_process):
     webhook_process.reset()
     return webhook_process
+
+
+@pytest.fixture(scope="session")
+def gateway_process():
+    double = Gateway()
+    yield double
+    double.stop()
+
+
+@pytest.fixture
+def gateway(gateway_process):
+    gateway_process.reset()
+    return gateway_process
 
 
 @pytest.fixture

@@ -106,6 +106,107 @@ class Webhook(Double):
                         f"{count} messages at the webhook")
 
 
+class Gateway(Double):
+    """DingTalk in stream mode; see tests/doubles/dingtalk.py for what it can be told."""
+
+    APP, SECRET = "dingrobot1", "secret-of-dingrobot1"
+
+    def __init__(self, *options):
+        super().__init__("dingtalk", *options)
+
+    def keys(self, *apps, **more):
+        """The configuration of a program that talks to this gateway."""
+        apps = apps or (self.APP,)
+        return {"run_mode": "stream", "credentials": [{"client_id": app, "client_secret": f"secret-of-{app}"} for app in apps],
+                "dingtalk_api_url": self.url, "dingtalk_oapi_url": self.url, **more}
+
+    def settings(self, **changes):
+        self.call("PUT", "/double/settings", changes)
+
+    def show(self, what):
+        return self.call("GET", f"/double/{what}")
+
+    def tell(self, verb, **order):
+        return self.call("POST", f"/double/{verb}", order)
+
+    # What DingTalk does.
+
+    def push(self, data, **options):
+        """A robot message (harness.message) or whatever `type` and `topic` make of it; gives {messageId, connection, waiting}."""
+        return self.tell("push", data=data, **options)
+
+    def say(self, text="你好", session="s1", **changes):
+        """Somebody writes to the robot; gives the message."""
+        value = message(text, self.url, session, **{"robotCode": self.APP, **changes})
+        self.push(value)
+        return value
+
+    def press(self, card, action, user="user123", params=None, **options):
+        """Somebody presses a button of a card."""
+        content = json.dumps({"cardPrivateData": {"actionIds": [action], "params": params or {"action": action}}}, ensure_ascii=False)
+        return self.push({"type": "actionCallback", "outTrackId": card["outTrackId"], "corpId": "dingcorp", "userId": user, "userIdType": 1,
+                          "spaceType": "IM", "spaceId": card["spaceId"], "extension": "{}", "content": content},
+                         topic="/v1.0/card/instances/callback", client=card["client"], **options)
+
+    def event(self, data, **options):
+        return self.push(data, type="EVENT", topic="*", **options)
+
+    def ping(self, **options):
+        return self.tell("system", topic="ping", **options)
+
+    def disconnect(self, **options):
+        return self.tell("system", topic="disconnect", **options)
+
+    # What came of it.
+
+    def calls(self, api):
+        """The journal's entries of one API."""
+        return [entry for entry in self.journal() if entry["api"] == api]
+
+    def connections(self, only_open=True):
+        return [each for each in self.show("connections") if not only_open or each["closed"] is None]
+
+    def acks(self, **fields):
+        """First ACKs in their order; only those with these values (msgId=…, topic=…, messageId=…)."""
+        return [ack for ack in self.show("acks") if all(ack[name] == value for name, value in fields.items())]
+
+    def deliveries(self):
+        return self.show("deliveries")
+
+    def cards(self):
+        return self.show("cards")
+
+    def sent(self, session=None, via=None):
+        """What reached people, in order."""
+        return [each for each in self.show("sent") if session in (None, each.get("session")) and via in (None, each["via"])]
+
+    def texts(self, session=None, via=None):
+        return [each["text"] for each in self.sent(session, via)]
+
+    def uploads(self):
+        return self.show("uploads")
+
+    def counts(self):
+        return self.show("counts")
+
+    def violations(self):
+        return self.show("violations")
+
+    def wait_connected(self, count=1, timeout_s=DEADLINE_S):
+        return wait_for(lambda: (lambda found: found if len(found) >= count else None)(self.connections()), f"{count} connections", timeout_s)
+
+    def wait_ack(self, timeout_s=DEADLINE_S, **fields):
+        return wait_for(lambda: self.acks(**fields), f"an ACK with {fields}", timeout_s)[0]
+
+    def wait_texts(self, count=1, session=None, via=None, timeout_s=DEADLINE_S):
+        return wait_for(lambda: (lambda texts: texts if len(texts) >= count else None)(self.texts(session, via)), f"{count} messages", timeout_s)
+
+    def wait_card(self, state="完成", index=0, timeout_s=DEADLINE_S):
+        """The card of that index as soon as it is in that state."""
+        return wait_for(lambda: (lambda cards: cards[index] if len(cards) > index and cards[index]["state"] == state else None)(self.cards()),
+                        f"a card that is {state}", timeout_s)
+
+
 class Bridge:
     """The program under test, in a directory of its own."""
 
