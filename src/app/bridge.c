@@ -155,7 +155,7 @@ static enum status open_llm(struct bridge *bridge, struct error *ret_err)
         .max_answer_bytes = (size_t)config->max_answer_bytes,
         .max_image_bytes = (size_t)config->max_image_bytes,
     };
-    bridge->llm = openai_new(bridge->loop, bridge->client, &settings);
+    bridge->llm = openai_new(bridge->loop, bridge->client, bridge->work, &settings);
     char proxy[300] = "-";
     if (*config->http_proxy)
         url_for_log(config->http_proxy, proxy, sizeof(proxy));

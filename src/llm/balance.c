@@ -9,6 +9,7 @@
  * Endpoints and their sentinels (100000000 = no limit, 0 = no expiry) as one-api's and new-api's
  * billing controllers give them, and as DeepSeek, Moonshot, SiliconFlow and OpenRouter document.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,6 +21,8 @@
 
 #define HOST_SIZE 256
 #define UNLIMITED 100000000.0
+#define DOCUMENT_BYTES_MAX ((size_t)256 * 1024)
+#define EXPIRY_MAX_S 253402300799.0 /* the last second of the year 9999 */
 /* Relays take at most a hundred days at once, and ignore the dates. */
 #define USAGE_DAYS_MS (99LL * 24 * 3600 * 1000)
 /* new-api counts in parts of its unit; a site may say another number in /api/status. */
@@ -43,7 +46,9 @@ struct ask_balance {
     llm_balance_fn fn;
     void *arg;
     const struct question *question;
-    struct openai_problem problem; /* the first one that tells more than "no such path" */
+    bool is_guess; /* nobody knows whether this provider has a balance to ask for */
+    int n_tries;
+    struct openai_problem problem; /* why there is no balance; LLM_OK: nothing to ask for */
     struct timer *timer;
     char host[HOST_SIZE];
     struct llm_balance balance;
@@ -65,6 +70,15 @@ static enum llm_money money_of(struct str currency)
     return str_eq_nocase(currency, STR_LIT("USD")) ? LLM_MONEY_USD : LLM_MONEY_UNKNOWN;
 }
 
+/* Absent: unknown. Never is 0, and -1 at some. */
+static int64_t read_expiry(const json_t *object, const char *key)
+{
+    double seconds;
+    if (!json_number(object, key, &seconds) || seconds > EXPIRY_MAX_S)
+        return -1;
+    return seconds > 0 ? (int64_t)seconds : 0;
+}
+
 static bool read_subscription(const json_t *value, struct llm_balance *balance)
 {
     double total;
@@ -73,8 +87,9 @@ static bool read_subscription(const json_t *value, struct llm_balance *balance)
     struct llm_balance_line *line = add_line(balance, LLM_MONEY_UNKNOWN);
     line->has_total = true;
     line->total = total;
-    line->is_unlimited = total >= UNLIMITED;
-    line->expires_s = json_i64(value, "access_until", -1);
+    /* More than that is an amount, of sites that count in parts of a cent. */
+    line->is_unlimited = fabs(total - UNLIMITED) < 0.5;
+    line->expires_s = read_expiry(value, "access_until");
     return true;
 }
 
@@ -117,7 +132,7 @@ static bool read_token_usage(const json_t *value, struct llm_balance *balance)
     if (!read_grants(data, balance))
         return false;
     balance->lines[0].is_unlimited = json_bool(data, "unlimited_quota", false);
-    balance->lines[0].expires_s = json_i64(data, "expires_at", -1);
+    balance->lines[0].expires_s = read_expiry(data, "expires_at");
     return true;
 }
 
@@ -218,18 +233,18 @@ static bool read_openrouter_key(const json_t *value, struct llm_balance *balance
     line->used = used;
     line->has_total = json_number(data, "limit", &line->total);
     line->has_left = json_number(data, "limit_remaining", &line->left);
-    line->is_unlimited = !line->has_left;
+    line->is_unlimited = json_is_null(json_object_get(data, "limit_remaining"));
     return true;
 }
 
 /* ---- what to ask whom ---- */
 
-static const struct question token_unit = {BASE_ORIGIN, "/api/status", false,
-                                           read_unit,   NULL,          NULL};
-static const struct question token_usage = {BASE_ORIGIN,      "/api/usage/token/", false,
+static const struct question token_unit = {BASE_BILLING, "/api/status", false,
+                                           read_unit,    NULL,          NULL};
+static const struct question token_usage = {BASE_BILLING,     "/api/usage/token/", false,
                                             read_token_usage, &token_unit,         NULL};
 static const struct question grants = {
-    BASE_ORIGIN, "/dashboard/billing/credit_grants", false, read_grants, NULL, &token_usage};
+    BASE_BILLING, "/dashboard/billing/credit_grants", false, read_grants, NULL, &token_usage};
 static const struct question usage = {
     BASE_BILLING, "/v1/dashboard/billing/usage", true, read_usage, NULL, NULL};
 static const struct question relay = {
@@ -309,14 +324,13 @@ static void deliver(void *arg)
     struct llm_balance *balance = &exchange->balance;
     exchange->timer = NULL;
     balance->provider = exchange->host;
-    balance->outcome = (struct llm_outcome){.failure = exchange->problem.failure,
-                                            .error = exchange->problem.error,
-                                            .peer_request_id = "",
-                                            .tries = exchange->get.n_tries};
-    if (balance->n_lines > 0)
-        balance->outcome = (struct llm_outcome){.peer_request_id = "", .tries = 1};
-    else if (balance->outcome.failure == LLM_OK)
+    balance->outcome = (struct llm_outcome){.peer_request_id = "", .tries = exchange->n_tries};
+    if (balance->n_lines == 0 && exchange->problem.failure == LLM_OK) {
         balance->outcome.failure = LLM_FAIL_UNSUPPORTED;
+    } else if (balance->n_lines == 0) {
+        balance->outcome.failure = exchange->problem.failure;
+        balance->outcome.error = exchange->problem.error;
+    }
     openai_exchange_remove(&exchange->exchange);
     exchange->fn(exchange->exchange.id, balance, exchange->arg);
     balance_free(exchange);
@@ -326,13 +340,27 @@ static void deliver(void *arg)
 static bool is_telling(enum llm_failure failure)
 {
     return failure != LLM_OK && failure != LLM_FAIL_MODEL && failure != LLM_FAIL_GARBLED &&
-           failure != LLM_FAIL_REQUEST && failure != LLM_FAIL_EMPTY;
+           failure != LLM_FAIL_REQUEST && failure != LLM_FAIL_TOO_LARGE;
 }
 
 /* Nobody answers, so that the next question would only take as long again. */
 static bool is_out_of_reach(enum llm_failure failure)
 {
     return failure == LLM_FAIL_CONNECT || failure == LLM_FAIL_TIMEOUT;
+}
+
+/* Of guesses the first that tells something; of endpoints that are known to be there the last. */
+static void note_problem(struct ask_balance *exchange, const struct openai_problem *problem)
+{
+    if (exchange->is_guess) {
+        if (is_telling(problem->failure) && exchange->problem.failure == LLM_OK)
+            exchange->problem = *problem;
+    } else if (problem->failure == LLM_OK) {
+        openai_problem_set(&exchange->problem, LLM_FAIL_GARBLED, false, "no balance in %s",
+                           exchange->question->path);
+    } else if (problem->failure != LLM_FAIL_MODEL) {
+        exchange->problem = *problem;
+    }
 }
 
 static void on_document(struct openai_get *get, const struct openai_problem *problem,
@@ -342,10 +370,11 @@ static void on_document(struct openai_get *get, const struct openai_problem *pro
         (struct ask_balance *)(void *)((char *)get - offsetof(struct ask_balance, get));
     const struct question *question = exchange->question;
     bool is_read = value && question->read(value, &exchange->balance);
+    exchange->n_tries += get->n_tries;
     if (!is_read && question == &token_unit)
         divide(&exchange->balance.lines[0], QUOTA_PER_UNIT);
-    if (is_telling(problem->failure) && exchange->problem.failure == LLM_OK)
-        exchange->problem = *problem;
+    if (!is_read)
+        note_problem(exchange, problem);
     const struct question *next = is_read ? question->then : question->otherwise;
     if (next && !is_out_of_reach(problem->failure))
         ask(exchange, next);
@@ -372,7 +401,8 @@ static void ask(struct ask_balance *exchange, const struct question *question)
 {
     struct openai *openai = exchange->exchange.openai;
     exchange->question = question;
-    openai_get_start(&exchange->get, openai, url_of(openai, question), on_document);
+    openai_get_start(&exchange->get, openai, url_of(openai, question), DOCUMENT_BYTES_MAX,
+                     on_document);
 }
 
 uint64_t openai_balance_ask(struct openai *openai, llm_balance_fn fn, void *arg)
@@ -383,6 +413,7 @@ uint64_t openai_balance_ask(struct openai *openai, llm_balance_fn fn, void *arg)
     uint64_t id = openai_exchange_add(openai, &exchange->exchange, cancel);
     root_host(openai->root, exchange->host, sizeof(exchange->host));
     const struct question *first = first_question(str_of(exchange->host));
+    exchange->is_guess = first == &relay;
     if (first)
         ask(exchange, first);
     else

@@ -6,6 +6,9 @@
 #include "util/json.h"
 #include "util/mem.h"
 
+#define DOCUMENT_BYTES_MAX ((size_t)8 * 1024 * 1024) /* long lists of models have a megabyte */
+#define CANDIDATES_MAX 1000                          /* for a similar name, which is slow to find */
+
 struct check {
     struct openai_exchange exchange; /* first */
     struct openai_get get;
@@ -32,6 +35,26 @@ static struct str bare_name(struct str id)
     return str_starts(id, prefix) ? str_sub(id, prefix.n, id.n) : id;
 }
 
+/* Terminals show it: no control bytes, and nothing that looks like something else. */
+static bool is_printable(struct str text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] <= ' ' || text.p[i] > '~')
+            return false;
+    }
+    return text.n > 0;
+}
+
+static void read_model(struct llm_check *result, const json_t *entry)
+{
+    struct str date = json_str(entry, "shutdown_date");
+    result->is_model_known = true;
+    result->nearest[0] = '\0';
+    if (is_printable(date) && date.n < sizeof(result->shutdown_date))
+        (void)snprintf(result->shutdown_date, sizeof(result->shutdown_date), "%.*s", (int)date.n,
+                       date.p);
+}
+
 static void read_list(struct llm_check *result, const json_t *list, struct str wanted)
 {
     size_t best = wanted.n / 3 + 1; /* further away is another model */
@@ -43,15 +66,13 @@ static void read_list(struct llm_check *result, const json_t *list, struct str w
         struct str id = json_str(entry, "id");
         struct str name = bare_name(id);
         if (str_eq(id, wanted) || str_eq(name, wanted)) {
-            struct str date = json_str(entry, "shutdown_date");
-            result->is_model_known = true;
-            if (date.n < sizeof(result->shutdown_date))
-                (void)snprintf(result->shutdown_date, sizeof(result->shutdown_date), "%.*s",
-                               (int)date.n, date.p);
+            read_model(result, entry);
             return;
         }
+        if (i >= CANDIDATES_MAX || !is_printable(name) || name.n >= sizeof(result->nearest))
+            continue;
         size_t distance = str_distance(name, wanted);
-        if (distance <= best && name.n < sizeof(result->nearest)) {
+        if (distance <= best) {
             best = distance - 1; /* at least 1: it is another name */
             (void)snprintf(result->nearest, sizeof(result->nearest), "%.*s", (int)name.n, name.p);
         }
@@ -64,7 +85,8 @@ static void on_models(struct openai_get *get, const struct openai_problem *probl
     struct check *check = (struct check *)(void *)((char *)get - offsetof(struct check, get));
     struct openai *openai = check->exchange.openai;
     struct llm_check *result = &check->result;
-    const json_t *list = value ? json_object_get(value, "data") : NULL;
+    /* Together's answer is the bare list. */
+    const json_t *list = json_is_array(value) ? value : json_object_get(value, "data");
     result->outcome = (struct llm_outcome){.failure = problem->failure,
                                            .error = problem->error,
                                            .peer_request_id = "",
@@ -87,6 +109,7 @@ uint64_t openai_check_start(struct openai *openai, llm_check_fn fn, void *arg)
     check->fn = fn;
     check->arg = arg;
     uint64_t id = openai_exchange_add(openai, &check->exchange, cancel);
-    openai_get_start(&check->get, openai, openai_url(openai, "/models"), on_models);
+    openai_get_start(&check->get, openai, openai_url(openai, "/models"), DOCUMENT_BYTES_MAX,
+                     on_models);
     return id;
 }

@@ -1,27 +1,42 @@
 /*
  * An image: asked for, and downloaded where the answer is a link.
  *
- *                ┌── repaired, or BACKOFF and again ──┐
- *                ↓                                    │
- *     BORN → ASKING ──────→ (judged: bytes) ──────────┼──→ FINISHED ──→ fn, freed
- *                └─ a link ─→ FETCHING ─→ (judged) ───┘
+ *              ┌──── repaired, or BACKOFF and again ─────┐
+ *              ↓                                         │
+ *     BORN → ASKING → READING → (judged: bytes) ─────────┼──→ FINISHED ──→ fn, freed
+ *                        └─ a link ─→ FETCHING → (judged)┘
  *
- * One deadline, the operator's image_timeout, stands over all of it.
+ * One deadline, the operator's image_timeout, stands over all of it. Reading is the worker's; an
+ * exchange that ends meanwhile leaves it to itself.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "llm/image_answer.h"
 #include "llm/openai_internal.h"
-#include "net/url.h"
-#include "util/crypto.h"
 #include "util/json.h"
 #include "util/log.h"
 #include "util/mem.h"
 
 #define PROMPT_BYTES_MAX ((size_t)256 * 1024)
 
-enum draw_state { DRAW_BORN, DRAW_ASKING, DRAW_FETCHING, DRAW_BACKOFF, DRAW_FINISHED };
+enum draw_state {
+    DRAW_BORN,
+    DRAW_ASKING,
+    DRAW_READING,
+    DRAW_FETCHING,
+    DRAW_BACKOFF,
+    DRAW_FINISHED,
+};
+
+struct draw;
+
+/* A job of the worker's, which outlives an exchange that has ended. */
+struct reading {
+    struct draw *draw; /* NULL: nobody waits for it any more */
+    struct image_answer *answer;
+};
 
 struct draw {
     struct openai_exchange exchange; /* first */
@@ -36,15 +51,11 @@ struct draw {
     int64_t deadline_ms; /* of the loop's clock */
     uint64_t http_id;    /* 0: none runs */
     struct timer *timer;
-    char *link; /* where the image is; NULL while it is being asked for */
+    struct reading *reading; /* NULL: none runs */
+    char *link;              /* where the image is; NULL while it is being asked for */
     struct buf bytes;
     char request_id[128];
     struct openai_problem problem;
-};
-
-struct image_type {
-    const char *content_type;
-    const char *extension;
 };
 
 static void ask_for_image(struct draw *draw);
@@ -52,7 +63,8 @@ static void fetch_image(struct draw *draw);
 
 static void draw_set_state(struct draw *draw, enum draw_state state)
 {
-    static const char *const names[] = {"born", "asking", "fetching", "backoff", "finished"};
+    static const char *const names[] = {"born",     "asking",  "reading",
+                                        "fetching", "backoff", "finished"};
     if (log_is_on(LOG_DEBUG))
         log_event(LOG_DEBUG, "llm", "draw_state", LOG_I("id", draw->exchange.id),
                   LOG_S("from", names[draw->state]), LOG_S("to", names[state]));
@@ -60,8 +72,16 @@ static void draw_set_state(struct draw *draw, enum draw_state state)
     timer_cancel(&draw->timer);
 }
 
+static void leave_reading(struct draw *draw)
+{
+    if (draw->reading)
+        draw->reading->draw = NULL;
+    draw->reading = NULL;
+}
+
 static void draw_free(struct draw *draw)
 {
+    leave_reading(draw);
     if (draw->http_id)
         http_client_cancel(draw->exchange.openai->client, draw->http_id);
     timer_cancel(&draw->timer);
@@ -78,30 +98,12 @@ static void cancel(struct openai_exchange *exchange)
 
 /* ---- the end ---- */
 
-/* By the content: what servers and models say about it is often wrong. */
-static const struct image_type *type_of(struct str bytes)
-{
-    static const struct image_type png = {"image/png", "png"};
-    static const struct image_type jpeg = {"image/jpeg", "jpg"};
-    static const struct image_type gif = {"image/gif", "gif"};
-    static const struct image_type webp = {"image/webp", "webp"};
-    if (str_starts(bytes, STR_LIT("\x89PNG\r\n\x1a\n")))
-        return &png;
-    if (str_starts(bytes, STR_LIT("\xff\xd8\xff")))
-        return &jpeg;
-    if (str_starts(bytes, STR_LIT("GIF87a")) || str_starts(bytes, STR_LIT("GIF89a")))
-        return &gif;
-    if (str_starts(bytes, STR_LIT("RIFF")) && str_eq(str_sub(bytes, 8, 4), STR_LIT("WEBP")))
-        return &webp;
-    return NULL;
-}
-
 static void deliver(void *arg)
 {
     struct draw *draw = arg;
     draw->timer = NULL;
     const struct image_type *type =
-        draw->problem.failure == LLM_OK ? type_of(buf_str(&draw->bytes)) : NULL;
+        draw->problem.failure == LLM_OK ? image_type_of(buf_str(&draw->bytes)) : NULL;
     struct llm_image image = {
         .outcome = {.failure = draw->problem.failure,
                     .error = draw->problem.error,
@@ -122,7 +124,7 @@ static void finish(struct draw *draw)
     struct openai *openai = draw->exchange.openai;
     if (draw->problem.failure == LLM_OK) {
         openai->image_repairs |= draw->repairs;
-        if (!type_of(buf_str(&draw->bytes)))
+        if (!image_type_of(buf_str(&draw->bytes)))
             openai_problem_set(&draw->problem, LLM_FAIL_GARBLED, false,
                                "%zu bytes that are no PNG, JPEG, GIF or WebP", draw->bytes.len);
     }
@@ -131,11 +133,30 @@ static void finish(struct draw *draw)
     draw->timer = timer_start(openai->loop, 0, "llm draw done", deliver, draw);
 }
 
+static void finish_late(struct draw *draw)
+{
+    openai_problem_set(&draw->problem, LLM_FAIL_TIMEOUT, false, "no image within %lld ms",
+                       (long long)draw->exchange.openai->image_timeout_ms);
+    finish(draw);
+}
+
+/* False when the time is up: then it is finished. */
+static bool take_time(struct draw *draw, int64_t *ret_left_ms)
+{
+    *ret_left_ms = draw->deadline_ms - loop_now_ms(draw->exchange.openai->loop);
+    if (*ret_left_ms > 0)
+        return true;
+    finish_late(draw);
+    return false;
+}
+
 /* ---- after a try ---- */
 
 static bool wants_response_format(const struct draw *draw)
 {
-    struct str model = str_of(draw->exchange.openai->image_model);
+    const char *name = draw->exchange.openai->image_model;
+    const char *slash = strrchr(name, '/'); /* relays write "openai/gpt-image-2" */
+    struct str model = str_of(slash ? slash + 1 : name);
     return !str_starts_nocase(model, STR_LIT("gpt-image-")) &&
            !str_starts_nocase(model, STR_LIT("chatgpt-image-")) &&
            !(draw->repairs & OPENAI_NO_RESPONSE_FORMAT);
@@ -143,7 +164,7 @@ static bool wants_response_format(const struct draw *draw)
 
 static bool try_repair(struct draw *draw)
 {
-    if (draw->state != DRAW_ASKING || !wants_response_format(draw) ||
+    if (draw->link || !wants_response_format(draw) ||
         openai_repair_for(&draw->problem, draw->repairs) != OPENAI_NO_RESPONSE_FORMAT)
         return false;
     draw->repairs |= OPENAI_NO_RESPONSE_FORMAT;
@@ -178,85 +199,91 @@ static void conclude_failed(struct draw *draw, const struct http_response *respo
     draw->timer = timer_start(openai->loop, delay_ms, "llm draw backoff", on_backoff_over, draw);
 }
 
-/* ---- what the answer holds ---- */
+/* ---- what came ---- */
 
-/* The first image: {"data":[{"b64_json"|"url"}]}, or {"images":[{"url"}]}. */
-static const json_t *first_image(const json_t *value)
+static void do_read(void *arg)
 {
-    const json_t *image = json_array_get(json_object_get(value, "data"), 0);
-    return image ? image : json_array_get(json_object_get(value, "images"), 0);
+    image_answer_read(((struct reading *)arg)->answer);
 }
 
-static void take_base64(struct draw *draw, struct str text)
+static void on_read(void *arg)
 {
-    enum status status = base64_decode(text, &draw->bytes);
-    if (status == ST_TOO_LARGE)
-        openai_problem_set(&draw->problem, LLM_FAIL_TOO_LARGE, false,
-                           "an image of more than %zu bytes", draw->bytes.max);
-    else if (status != ST_OK)
-        openai_problem_set(&draw->problem, LLM_FAIL_GARBLED, false, "the image is no base64");
-    finish(draw);
-}
-
-static void take_link(struct draw *draw, struct str link)
-{
-    struct url url;
-    struct str inline_data = link;
-    if (str_starts_nocase(link, STR_LIT("data:"))) {
-        (void)str_cut(&inline_data, ',');
-        take_base64(draw, inline_data);
+    struct reading *reading = arg;
+    struct draw *draw = reading->draw;
+    struct image_answer *answer = reading->answer;
+    free(reading);
+    if (draw) {
+        draw->reading = NULL;
+        draw->problem = answer->problem;
+        draw->link = answer->link;
+        answer->link = NULL;
+        buf_done(&draw->bytes);
+        draw->bytes = answer->bytes;
+        answer->bytes = BUF_INIT(1);
+    }
+    image_answer_free(answer);
+    if (!draw)
         return;
-    }
-    if (url_parse(link, &url, NULL) != ST_OK ||
-        (strcmp(url.scheme, "https") != 0 && strcmp(url.scheme, "http") != 0)) {
-        openai_problem_set(&draw->problem, LLM_FAIL_GARBLED, false,
-                           "the link to the image is not usable");
+    if (draw->problem.failure != LLM_OK)
+        conclude_failed(draw, NULL);
+    else if (draw->link)
+        fetch_image(draw);
+    else
         finish(draw);
-        return;
-    }
-    draw->link = xstrndup(link.p, link.n);
-    fetch_image(draw);
 }
 
-static void take_answer(struct draw *draw, const json_t *value)
+static void on_time_up(void *arg)
 {
-    const json_t *image = first_image(value);
-    struct str base64 = json_str(image, "b64_json");
-    struct str link = json_str(image, "url");
-    if (base64.n > 0) {
-        take_base64(draw, base64);
-    } else if (link.n > 0) {
-        take_link(draw, link);
-    } else {
-        openai_problem_set(&draw->problem, LLM_FAIL_EMPTY, false, "an answer without an image");
-        finish(draw);
-    }
+    struct draw *draw = arg;
+    draw->timer = NULL;
+    leave_reading(draw);
+    finish_late(draw);
+}
+
+static void read_answer(struct draw *draw, struct str body)
+{
+    struct openai *openai = draw->exchange.openai;
+    int64_t left_ms;
+    draw_set_state(draw, DRAW_READING);
+    if (!take_time(draw, &left_ms))
+        return;
+    draw->timer = timer_start(openai->loop, left_ms, "llm draw reading", on_time_up, draw);
+    draw->reading = xcalloc(1, sizeof(*draw->reading));
+    *draw->reading = (struct reading){draw, image_answer_new(body, openai->max_image_bytes)};
+    work_run(openai->work, do_read, on_read, draw->reading);
 }
 
 static void on_answered(uint64_t id, const struct http_response *response, void *arg)
 {
     struct draw *draw = arg;
-    DB_CLEANUP(json_unref) json_t *value = NULL;
-    struct error error;
     draw->http_id = 0;
     (void)snprintf(draw->request_id, sizeof(draw->request_id), "%.*s", (int)response->request_id.n,
                    response->request_id.p);
     openai_classify(response, response->body, &draw->problem);
-    if (draw->problem.failure == LLM_OK && json_parse(response->body, &value, &error) != ST_OK)
-        openai_problem_set(&draw->problem, LLM_FAIL_GARBLED, true, "no JSON: %s", error.text);
-    else if (draw->problem.failure == LLM_OK)
-        openai_classify_json(value, &draw->problem);
     if (draw->problem.failure == LLM_OK)
-        take_answer(draw, value);
+        read_answer(draw, response->body);
     else
         conclude_failed(draw, response);
+}
+
+/* Where the image lies is not the provider: its refusals say nothing about keys and models. */
+static void judge_download(const struct http_response *response, struct openai_problem *problem)
+{
+    openai_classify(response, STR_LIT(""), problem);
+    int http_status = problem->http_status;
+    if (http_status < 300 || problem->is_retryable)
+        return;
+    openai_problem_set(problem, LLM_FAIL_GARBLED, false, "the link to the image leads to HTTP %d",
+                       http_status);
+    problem->http_status = http_status;
+    problem->error.code = http_status;
 }
 
 static void on_fetched(uint64_t id, const struct http_response *response, void *arg)
 {
     struct draw *draw = arg;
     draw->http_id = 0;
-    openai_classify(response, response->body, &draw->problem);
+    judge_download(response, &draw->problem);
     if (draw->problem.failure != LLM_OK) {
         conclude_failed(draw, response);
         return;
@@ -267,18 +294,6 @@ static void on_fetched(uint64_t id, const struct http_response *response, void *
 }
 
 /* ---- requests ---- */
-
-/* False when the time is up: then it is finished. */
-static bool take_time(struct draw *draw, int64_t *ret_left_ms)
-{
-    *ret_left_ms = draw->deadline_ms - loop_now_ms(draw->exchange.openai->loop);
-    if (*ret_left_ms > 0)
-        return true;
-    openai_problem_set(&draw->problem, LLM_FAIL_TIMEOUT, false, "no image within %lld ms",
-                       (long long)draw->exchange.openai->image_timeout_ms);
-    finish(draw);
-    return false;
-}
 
 static json_t *body_of(const struct draw *draw)
 {

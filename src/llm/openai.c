@@ -64,13 +64,14 @@ static char *copy(const char *text)
     return xstrdup(text ? text : "");
 }
 
-struct llm *openai_new(struct loop *loop, struct http_client *client,
+struct llm *openai_new(struct loop *loop, struct http_client *client, struct work *work,
                        const struct openai_settings *settings)
 {
     struct openai *openai = xcalloc(1, sizeof(*openai));
     *openai = (struct openai){
         .loop = loop,
         .client = client,
+        .work = work,
         .exchanges = map_new(),
         .root = copy(settings->root),
         .model = copy(settings->model),
@@ -82,6 +83,7 @@ struct llm *openai_new(struct loop *loop, struct http_client *client,
         .max_answer_tokens = settings->max_answer_tokens,
         .timeout_ms = settings->timeout_ms,
         .image_timeout_ms = settings->image_timeout_ms,
+        .get_timeout_ms = 10000,
         .max_answer_bytes = settings->max_answer_bytes,
         .max_image_bytes = settings->max_image_bytes,
         .retry = {.max_retries = 2,

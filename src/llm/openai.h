@@ -8,6 +8,7 @@
 #include "llm/llm.h"
 #include "net/http_client.h"
 #include "net/loop.h"
+#include "net/work.h"
 
 struct openai_settings {
     const char *root;    /* from root_resolve */
@@ -25,8 +26,9 @@ struct openai_settings {
     size_t max_image_bytes;
 };
 
-/* Copies the settings; borrows loop and client, which must outlive it. */
-struct llm *openai_new(struct loop *loop, struct http_client *client,
+/* Copies the settings; borrows loop, client and work (where images are decoded), which must outlive
+ * it. */
+struct llm *openai_new(struct loop *loop, struct http_client *client, struct work *work,
                        const struct openai_settings *settings);
 
 #endif

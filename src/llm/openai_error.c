@@ -11,6 +11,7 @@
 #include "util/mem.h"
 
 #define REASON_BYTES_MAX 200
+#define ERROR_BYTES_MAX ((size_t)64 * 1024) /* more is no error message, and long to parse */
 
 /* What peers write into `code` and `type`, whatever the HTTP status beside it. */
 static const struct {
@@ -213,6 +214,12 @@ static void read_error_object(const json_t *error, struct peer_error *peer)
         peer->message = raw;
 }
 
+static bool has(const json_t *object, const char *key)
+{
+    const json_t *member = json_object_get(object, key);
+    return member && !json_is_null(member);
+}
+
 /* Gateways that answer 200 to everything and tell in the body: {"code":40001,"msg":"…"}. */
 static bool is_gateway_error(const json_t *value)
 {
@@ -220,8 +227,7 @@ static bool is_gateway_error(const json_t *value)
     const json_t *code = json_object_get(value, "code");
     int64_t number = json_i64(value, "code", -1);
     return (json_is_string(code) || json_is_integer(code)) && number != 0 && number != 200 &&
-           first_text(value, message_keys).n > 0 && !json_object_get(value, "choices") &&
-           !json_object_get(value, "data");
+           first_text(value, message_keys).n > 0 && !has(value, "choices") && !has(value, "data");
 }
 
 /* False when the value holds no error. `is_error`: it is known to be one. */
@@ -393,7 +399,7 @@ void openai_classify(const struct http_response *response, struct str body,
         return;
     DB_CLEANUP(json_unref) json_t *value = NULL;
     struct peer_error peer = {0};
-    if (json_parse_lenient(body, &value, NULL) == ST_OK)
+    if (body.n <= ERROR_BYTES_MAX && json_parse_lenient(body, &value, NULL) == ST_OK)
         (void)read_peer_error(value, true, &peer);
     else if (http_status >= 300 && http_status < 400)
         peer.message = STR_LIT("redirected, which base_url must not be");

@@ -5,8 +5,6 @@
 #include "util/json.h"
 #include "util/mem.h"
 
-#define DOCUMENT_BYTES_MAX ((size_t)8 * 1024 * 1024) /* long lists of models have a megabyte */
-#define TIMEOUT_MS 10000
 #define RETRIES 1
 
 static void send_request(struct openai_get *get);
@@ -25,7 +23,7 @@ static bool try_again(struct openai_get *get, const struct openai_problem *probl
                            ? -1
                            : openai_retry_delay_ms(get->openai, problem, response, get->n_tries - 1,
                                                    get->waited_ms);
-    if (delay_ms < 0 || delay_ms > TIMEOUT_MS)
+    if (delay_ms < 0 || delay_ms > get->openai->get_timeout_ms)
         return false;
     get->waited_ms += delay_ms;
     get->timer = timer_start(get->openai->loop, delay_ms, "llm get", on_backoff_over, get);
@@ -40,7 +38,7 @@ static void on_done(uint64_t id, const struct http_response *response, void *arg
     struct error error;
     get->http_id = 0;
     openai_classify(response, response->body, &problem);
-    if (problem.failure == LLM_OK && json_parse(response->body, &value, &error) != ST_OK)
+    if (problem.failure == LLM_OK && json_parse_lenient(response->body, &value, &error) != ST_OK)
         openai_problem_set(&problem, LLM_FAIL_GARBLED, false, "no JSON: %s", error.text);
     else if (problem.failure == LLM_OK)
         openai_classify_json(value, &problem);
@@ -59,19 +57,20 @@ static void send_request(struct openai_get *get)
         .url = get->url,
         .headers = headers,
         .proxy = get->openai->proxy,
-        .max_body_bytes = DOCUMENT_BYTES_MAX,
-        .first_byte_timeout_ms = TIMEOUT_MS,
-        .idle_timeout_ms = TIMEOUT_MS,
-        .total_timeout_ms = 3 * TIMEOUT_MS,
+        .max_body_bytes = get->max_bytes,
+        .first_byte_timeout_ms = get->openai->get_timeout_ms,
+        .idle_timeout_ms = get->openai->get_timeout_ms,
+        .total_timeout_ms = 2 * get->openai->get_timeout_ms,
     };
     get->n_tries++;
     get->http_id = http_client_start(get->openai->client, &request, &handlers, get);
 }
 
-void openai_get_start(struct openai_get *get, struct openai *openai, char *url, openai_get_fn fn)
+void openai_get_start(struct openai_get *get, struct openai *openai, char *url, size_t max_bytes,
+                      openai_get_fn fn)
 {
     openai_get_stop(get);
-    *get = (struct openai_get){.openai = openai, .fn = fn, .url = url};
+    *get = (struct openai_get){.openai = openai, .fn = fn, .url = url, .max_bytes = max_bytes};
     send_request(get);
 }
 

@@ -18,14 +18,17 @@ struct openai_get {
     struct openai *openai;
     openai_get_fn fn;
     char *url;
+    size_t max_bytes;
     uint64_t http_id; /* 0: none runs */
     struct timer *timer;
     int n_tries;
     int64_t waited_ms;
 };
 
-/* `url` moves in. The struct must be zero, or have been used before. */
-void openai_get_start(struct openai_get *get, struct openai *openai, char *url, openai_get_fn fn);
+/* `url` moves in. The struct must be zero, or have been used before. The document is parsed on the
+ * loop: `max_bytes` keeps that short. */
+void openai_get_start(struct openai_get *get, struct openai *openai, char *url, size_t max_bytes,
+                      openai_get_fn fn);
 void openai_get_stop(struct openai_get *get); /* silently; also frees what it holds */
 
 #endif

@@ -16,6 +16,7 @@
 #include "net/backoff.h"
 #include "net/http_client.h"
 #include "net/loop.h"
+#include "net/work.h"
 #include "util/map.h"
 
 /* How failed tries are repeated; tests shorten the waiting. */
@@ -30,6 +31,7 @@ struct openai {
     struct llm llm; /* first */
     struct loop *loop;
     struct http_client *client;
+    struct work *work;
     struct map *exchanges; /* id → struct openai_exchange */
     uint64_t last_id;
 
@@ -44,6 +46,7 @@ struct openai {
     int64_t max_answer_tokens;
     int64_t timeout_ms;
     int64_t image_timeout_ms;
+    int64_t get_timeout_ms; /* first byte and silence of models and balances; tests shorten it */
     size_t max_answer_bytes;
     size_t max_image_bytes;
 

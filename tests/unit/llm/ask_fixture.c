@@ -62,6 +62,7 @@ void ask_fixture_begin(struct ask_fixture *fixture, const struct reply *replies)
     assert_int_equal(loop_new(&fixture->loop), ST_OK);
     assert_int_equal(http_client_new(fixture->loop, "dingbridge/test", 20, &fixture->client),
                      ST_OK);
+    fixture->work = work_new(fixture->loop);
     fixture->server = scripted_server_new(answer);
 }
 
@@ -71,7 +72,7 @@ void ask_fixture_open(struct ask_fixture *fixture)
     char *root = xasprintf("http://127.0.0.1:%d/v1", scripted_server_port(fixture->server));
     if (!fixture->settings.root)
         fixture->settings.root = root;
-    fixture->llm = openai_new(fixture->loop, fixture->client, &fixture->settings);
+    fixture->llm = openai_new(fixture->loop, fixture->client, fixture->work, &fixture->settings);
     fixture->settings.root = NULL;
     fixture->openai = (struct openai *)fixture->llm;
     fixture->openai->retry.backoff = (struct backoff){.first_ms = 1, .cap_ms = 4, .jitter = 0.25};
@@ -80,6 +81,7 @@ void ask_fixture_open(struct ask_fixture *fixture)
 void ask_fixture_end(struct ask_fixture *fixture)
 {
     llm_free(fixture->llm);
+    work_free(fixture->work);
     http_client_free(fixture->client);
     loop_free(fixture->loop);
     scripted_server_free(fixture->server);

@@ -23,6 +23,7 @@ struct reply {
 struct ask_fixture {
     struct loop *loop;
     struct http_client *client;
+    struct work *work;
     struct scripted_server *server;
     struct openai_settings settings; /* to be changed before ask_fixture_open */
     struct llm *llm;
