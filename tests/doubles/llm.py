@@ -16,7 +16,7 @@ By default it streams an answer that echoes the last question and tells how many
     newline          "\\r\\n" or "\\r" instead of "\\n"
     plain            a whole JSON answer although a stream was asked for
     image            "url", "jpeg", "gif", "webp", "text" (no image), "huge": what /images/generations gives
-    billing          JSON by path for the balance endpoints
+    billing          JSON by path for the balance endpoints (default: a relay's subscription and usage); others are not there
 """
 import base64
 import json
@@ -74,8 +74,8 @@ class Llm(base.Handler):
         elif path.endswith("/models"):
             self.send_json(200, {"object": "list", "data": [{"id": "test-model", "object": "model", "shutdown_date": None},
                                                              {"id": "test-model-old", "object": "model", "shutdown_date": "2027-01-14"}]})
-        elif path in BILLING:
-            self.send_json(200, behaviour.get("billing", BILLING[path]))
+        elif path in behaviour.get("billing", BILLING):
+            self.send_json(200, behaviour.get("billing", BILLING)[path])
         else:
             self.send_json(404, {"error": {"message": "no such path", "type": "invalid_request_error", "code": "not_found"}})
 

@@ -112,7 +112,8 @@ class Proxy:
         host, _, port = authority.partition(":")
         self.note("http", host, int(port or 80))
         with socket.create_connection(("127.0.0.1", int(port or 80))) as upstream:
-            kept = [line for line in lines[1:] if not line.lower().startswith("proxy-")]
+            # One request a connection: a second one would go through as it is, with its absolute target.
+            kept = [line for line in lines[1:] if not line.lower().startswith(("proxy-", "connection:"))] + ["Connection: close"]
             rest = head.split(b"\r\n\r\n", 1)[1]
             upstream.sendall("\r\n".join([f"{method} /{path} HTTP/1.1", *kept, "", ""]).encode("latin-1") + rest)
             pump(sock, upstream)
