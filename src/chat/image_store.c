@@ -74,6 +74,11 @@ static void job_free(struct job *job)
     free(job);
 }
 
+static void no_job(void *arg)
+{
+    (void)arg;
+}
+
 static enum status write_all(int fd, struct str bytes)
 {
     while (bytes.n > 0) {
@@ -124,7 +129,7 @@ void image_store_save(struct image_store *images, struct str bytes, const char *
     crypto_random_hex(hex, NAME_HEX_LEN / 2);
     (void)snprintf(job->name, sizeof(job->name), "%s.%s", hex, extension);
     job->status = buf_add_str(&job->bytes, bytes);
-    work_run(images->work, save_job, save_end, job);
+    work_run(images->work, job->status == ST_OK ? save_job : no_job, save_end, job);
 }
 
 /* The content type of a name of ours; NULL for any other name, so that no path can be smuggled in.
@@ -148,16 +153,17 @@ static const char *content_type_of(struct str name)
 static enum status read_all(int fd, struct buf *out)
 {
     char chunk[64 * 1024];
-    for (;;) {
+    while (buf_status(out) == ST_OK) {
         ssize_t n = read(fd, chunk, sizeof(chunk));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return ST_STORE;
         if (n == 0)
-            return buf_status(out);
+            return ST_OK;
         (void)buf_add(out, chunk, (size_t)n);
     }
+    return ST_TOO_LARGE;
 }
 
 static void read_job(void *arg)
@@ -171,11 +177,6 @@ static void read_job(void *arg)
     }
     job->status = read_all(fd, &job->bytes);
     (void)close(fd);
-}
-
-static void no_job(void *arg)
-{
-    (void)arg;
 }
 
 static void read_end(void *arg)

@@ -13,7 +13,8 @@
 
 struct image_store;
 
-/* `dir` must exist and is copied; max_bytes bounds what is read back. Borrows work. */
+/* `dir` must exist and is copied; max_bytes bounds what is saved and read back: ST_TOO_LARGE.
+ * Borrows work. */
 struct image_store *image_store_new(struct work *work, const char *dir, size_t max_bytes);
 void image_store_free(
     struct image_store *images); /* NULL is fine; only when no job is open (after work_free) */
