@@ -146,8 +146,10 @@ static void show_picture(struct turn *turn, const char *address)
     while (base.n > 0 && base.p[base.n - 1] == '/')
         base.n--;
     DB_CLEANUP(free_charp) char *url = NULL;
-    if (!address && turn->picture_name && base.n > 0)
-        address = url = xasprintf("%.*s/images/%s", (int)base.n, base.p, turn->picture_name);
+    if (!address && turn->picture_name && base.n > 0) {
+        url = xasprintf("%.*s/images/%s", (int)base.n, base.p, turn->picture_name);
+        address = url;
+    }
     turn->reply_kind = REPLY_ANSWER;
     if (address) {
         turn_put(turn, WORD_IMAGE_ANSWER,

@@ -51,8 +51,9 @@ static inline struct list *list_pop_front(struct list *head)
     if (list_is_empty(head))
         return NULL;
     struct list *node = head->next;
-    /* clang's analyzer forgets that the node before was taken out, and sees it freed here. */
-    list_remove(node); // NOLINT(clang-analyzer-unix.Malloc)
+    head->next = node->next;
+    node->next->prev = head;
+    list_init(node);
     return node;
 }
 

@@ -116,7 +116,7 @@ def test_a_stream_that_breaks_keeps_the_text_and_tells_the_reason(bridge, ask, l
     text = ask(program, "一")
     assert "一二三四" in text and "没有说完" in text
     reference = re.search(r"编号 (\w+)", text).group(1)
-    assert program.lines(f"ref={reference}", "llm_failed")
+    program.wait_line(f"ref={reference}", "llm_failed")
     assert "sk-secret" not in text + program.text()
     assert len(requests_of(llm)) == 1
 
@@ -135,7 +135,7 @@ def test_no_answer_is_told_with_a_reference(bridge, ask, llm, name):
     llm.script(NOTHING[name])
     text = ask(program, "一")
     assert "没能回答" in text and "html" not in text.lower()
-    assert program.lines("ref=" + re.search(r"编号 (\w+)", text).group(1))
+    program.wait_line("ref=" + re.search(r"编号 (\w+)", text).group(1))
 
 
 @pytest.mark.parametrize("key", ["reasoning_content", "reasoning"])

@@ -88,11 +88,11 @@ def test_credentials_name_a_secret_too(bridge, webhook):
 
 def test_without_a_secret_every_start_warns(bridge):
     program = bridge()
-    assert program.lines("warn", "no_signature")
+    program.wait_line("warn", "no_signature")
     program.stop()
     program.log.clear()
     program.start()
-    assert program.lines("warn", "no_signature")
+    program.wait_line("warn", "no_signature")
 
 
 BAD = {
@@ -202,7 +202,7 @@ def test_a_store_that_cannot_write_answers_503_and_recovers(bridge, webhook):
     subprocess.run([limit[0], limit[1], limit[2], "--fsize=0:unlimited"], check=True)
     refused = message("写不进去", webhook.url, "full")
     assert program.post(refused) == 503
-    assert program.lines("error", "not_stored")
+    program.wait_line("error", "not_stored")
     subprocess.run([limit[0], limit[1], limit[2], "--fsize=unlimited:unlimited"], check=True)
     assert program.post(refused) == 200
     webhook.wait_texts(2, "full")
