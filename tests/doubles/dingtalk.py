@@ -365,16 +365,17 @@ class DingTalk(base.Handler):
                 f"Sec-WebSocket-Accept: {ws.accept_key(key)}\r\n\r\n").encode()
         self.wfile.flush()
         self.close_connection = True
-        sock = HeldSocket(self.connection, self.rfile) if "first" in behaviour else ws.Socket(self.connection, self.rfile)
-        sock.write(head[:behaviour.get("cut_at", len(head))], behaviour.get("piece"), behaviour.get("gap", 0))
         if "cut_at" in behaviour:
+            ws.Socket(self.connection, self.rfile).write(head[:behaviour["cut_at"]])
             self.cut()
             return None
+        # Who has read the 101 finds the connection among the others: it leaves when all is ready, with what was pushed meanwhile.
+        sock = HeldSocket(self.connection, self.rfile)
+        sock.write(head)
         connection = self.state.stream.connect(ticket, sock, dict(self.headers.items()))
         for order in behaviour.get("first", []):
             self.state.stream.push({**order, "connection": connection.name})
-        if "first" in behaviour:
-            sock.release()
+        sock.release(behaviour.get("piece"), behaviour.get("gap", 0))
         if behaviour.get("deaf"):
             connection.facts["deaf"] = "silent"
         self.state.stream.serve(connection)
@@ -494,10 +495,10 @@ class HeldSocket(ws.Socket):
                 return
         super().write(data, piece, gap)
 
-    def release(self):
+    def release(self, piece=None, gap=0):
         with self.guard:
+            super().write(self.held, piece, gap)
             self.is_held = False
-        super().write(self.held)
 
 
 if __name__ == "__main__":

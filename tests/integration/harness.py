@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -32,6 +33,15 @@ def wait_for(condition, what, timeout_s=DEADLINE_S):
         time.sleep(0.01)
 
 
+def certificate(directory):
+    """A self-signed certificate for 127.0.0.1: (the file a double takes with --cert, the file of who trusts it)."""
+    key, cert, both = (pathlib.Path(directory) / name for name in ("key.pem", "cert.pem", "both.pem"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=double",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert], check=True, stderr=subprocess.DEVNULL)
+    both.write_bytes(cert.read_bytes() + key.read_bytes())
+    return both, cert
+
+
 class Double:
     """One of the programs under tests/doubles."""
 
@@ -41,11 +51,17 @@ class Double:
         word, port = self.process.stdout.readline().split()
         assert word == "ready"
         self.port = int(port)
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.is_tls = "--cert" in options
+        self.url = f"{'https' if self.is_tls else 'http'}://127.0.0.1:{self.port}"
 
     def call(self, method, path, value=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
-        connection.request(method, path, json.dumps(value) if value is not None else None)
+        if self.is_tls:
+            # Our own steering: who the double is shows in what others make of its certificate.
+            context = ssl._create_unverified_context()
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=DEADLINE_S, context=context)
+        else:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
+        connection.request(method, path, json.dumps(value) if value is not None else None, {"Content-Type": "application/json"})
         answer = json.loads(connection.getresponse().read())
         connection.close()
         return answer
