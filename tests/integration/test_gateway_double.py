@@ -9,21 +9,26 @@ import threading
 
 import pytest
 
-from harness import DEADLINE_S, ROOT, Gateway, message, wait_for
+from harness import DEADLINE_S, ROOT, Gateway, certificate, message, wait_for
 
 PYTHON = pathlib.Path(os.environ.get("DINGBRIDGE_TEST_PYTHON", ROOT / "build-venv" / "bin" / "python"))
+THIRD_PARTY = ROOT / "tests" / "third_party"
+NODE_SDK = THIRD_PARTY / "node_modules" / "dingtalk-stream"
 AI_CARD = "382e4302-551d-4880-bf29-a30acfab2e71.schema"
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 32
 
 
 class Robot:
-    """tests/third_party/stream_robot.py: the official SDK in a process of its own."""
+    """tests/third_party/stream_robot.py or .mjs: an official SDK in a process of its own."""
 
-    def __init__(self, gateway, secret=Gateway.SECRET):
-        assert PYTHON.exists(), f"{PYTHON} is missing: the official Stream SDK is not installed; ./test does it"
+    def __init__(self, gateway, secret=Gateway.SECRET, language="py", trusts=None):
+        needed = PYTHON if language == "py" else NODE_SDK
+        assert needed.exists(), f"{needed} is missing: the official Stream SDK is not installed; ./test does it"
         environment = {**os.environ, "DINGTALK_OPENAPI_ENDPOINT": gateway.url, "NO_PROXY": "127.0.0.1"}
-        self.process = subprocess.Popen([PYTHON, ROOT / "tests" / "third_party" / "stream_robot.py", Gateway.APP, secret, gateway.url],
-                                        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if trusts:
+            environment.update(REQUESTS_CA_BUNDLE=str(trusts), SSL_CERT_FILE=str(trusts))
+        self.process = subprocess.Popen([PYTHON if language == "py" else "node", THIRD_PARTY / f"stream_robot.{language}", Gateway.APP, secret,
+                                         gateway.url], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.lines, self.heard = [], []
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -204,6 +209,21 @@ def test_the_sdk_takes_a_new_connection_after_the_old_one_was_cut(gateway):
         program.stop()
 
 
+def test_the_sdk_lives_with_the_double_over_tls(tmp_path):
+    both, cert = certificate(tmp_path)
+    gateway = Gateway("--cert", str(both))
+    program = Robot(gateway, trusts=cert)
+    try:
+        gateway.wait_connected()
+        gateway.say("card 加密了")
+        assert gateway.wait_card("完成")["text"] == "加密了"
+        gateway.say("text 是的", session="tls")
+        assert gateway.wait_texts(1, "tls") == ["是的"] and gateway.violations() == []
+    finally:
+        program.stop()
+        gateway.stop()
+
+
 def test_the_sdk_is_refused_with_a_wrong_secret(gateway):
     program = Robot(gateway, "wrong")
     try:
@@ -212,6 +232,66 @@ def test_the_sdk_is_refused_with_a_wrong_secret(gateway):
         wait_for(lambda: "鉴权失败" in "".join(program.lines), "the SDK's complaint")
     finally:
         program.stop()
+
+
+# -- The same with the SDK for Node, which takes some things differently.
+
+node_only = pytest.mark.skipif(not NODE_SDK.exists(), reason="the Stream SDK for Node is not installed; ./test does it where Node is new enough")
+
+
+@pytest.fixture
+def node_robot(gateway):
+    program = Robot(gateway, language="mjs")
+    gateway.wait_connected()
+    yield program
+    program.stop()
+
+
+@node_only
+def test_the_node_sdk_hears_answers_and_acknowledges_a_message(gateway, node_robot):
+    said = gateway.say("你好 😀", session="node")
+    ack = gateway.wait_ack(msgId=said["msgId"])
+    assert ack["data"] == {"response": {"errcode": 0, "errmsg": "ok"}}
+    assert gateway.texts("node") == ["收到：你好 😀"] and node_robot.wait("message")[0]["messageId"] == ack["messageId"]
+    assert gateway.counts()["gettoken"]["ok"] == 1 and gateway.violations() == []
+
+
+@node_only
+@pytest.mark.parametrize("shape", [{"fragment": 1, "ping_inside": True}, {"piece": 1}, {"binary": True}])
+def test_the_node_sdk_hears_a_message_of_any_shape(gateway, node_robot, shape):
+    said = message("形状", gateway.url)
+    gateway.push(said, **shape)
+    gateway.wait_ack(msgId=said["msgId"])
+    assert node_robot.wait("message")[0]["text"] == "形状" and gateway.violations() == []
+
+
+@node_only
+def test_the_node_sdk_acknowledges_pings_events_and_presses(gateway, node_robot):
+    ping = gateway.ping()
+    assert gateway.wait_ack(messageId=ping["messageId"])["data"] == ping["data"]
+    event = gateway.event({"unionId": "u1"})
+    assert gateway.wait_ack(messageId=event["messageId"])["data"] == {"status": "SUCCESS", "message": "done"}
+    press = gateway.press({"outTrackId": "card-1", "spaceId": "cid-1", "client": Gateway.APP}, "btn_stop")
+    assert gateway.wait_ack(messageId=press["messageId"])["data"] == {"response": {"cardData": {"cardParamMap": {"a": "1"}}}}
+    assert node_robot.wait("button")[0]["outTrackId"] == "card-1"
+    wait_for(lambda: gateway.connections()[0]["pings"], "its own pings")
+    assert gateway.violations() == []
+
+
+@node_only
+def test_after_disconnect_the_node_sdk_comes_back_when_the_old_connection_has_ended(gateway, node_robot):
+    gateway.disconnect(close_after=0.2)
+    said = gateway.say("之后")
+    assert gateway.wait_ack(msgId=said["msgId"])["connection"] != gateway.connections(only_open=False)[0]["id"]
+    assert len({entry["answer"]["ticket"] for entry in gateway.calls("open")}) == 2
+
+
+@node_only
+def test_the_node_sdk_leaves_a_connection_that_has_gone_deaf(gateway, node_robot):
+    gateway.tell("deaf")
+    wait_for(lambda: len(gateway.connections(only_open=False)) == 2, "a second connection")
+    first = gateway.connections(only_open=False)[0]
+    assert first["closed"] and first["by"] == "client"
 
 
 # -- What DingTalk refuses: plain calls, as any client may make them.
