@@ -91,11 +91,8 @@ static struct str pass_opening(struct openai_stream *stream, struct str text,
     return nothing;
 }
 
-static enum status take_text(struct openai_stream *stream, struct str text)
+static enum status take_characters(struct openai_stream *stream, struct str text)
 {
-    if (text.n == 0)
-        return ST_OK;
-    stream->n_pieces++;
     if (stream->opening == OPENAI_ANSWERING)
         return add_text(stream, text);
 
@@ -106,6 +103,48 @@ static enum status take_text(struct openai_stream *stream, struct str text)
     enum status status;
     (void)buf_add_str(&stream->held, pass_opening(stream, buf_str(&all), &status));
     buf_done(&all);
+    return status;
+}
+
+static void put_character(struct buf *out, uint32_t cp)
+{
+    const char bytes[4] = {(char)(0xF0 | cp >> 18), (char)(0x80 | (cp >> 12 & 0x3F)),
+                           (char)(0x80 | (cp >> 6 & 0x3F)), (char)(0x80 | (cp & 0x3F))};
+    (void)buf_add(out, bytes, sizeof(bytes));
+}
+
+/* Joins the halves of characters that were cut between two deltas, or shows that one is missing. */
+static void join_halves(struct openai_stream *stream, struct str text, struct buf *out)
+{
+    const struct str broken = STR_LIT("\xEF\xBF\xBD");
+    while (text.n > 0) {
+        uint32_t cp;
+        size_t n = utf8_decode(text, &cp);
+        bool is_half = cp >= JSON_HALF_FIRST && cp <= JSON_HALF_LAST;
+        bool is_second = is_half && (cp & 0xFC00) == 0xDC00;
+        if (stream->half && is_second)
+            put_character(out, 0x10000 + ((stream->half & 0x3FF) << 10 | (cp & 0x3FF)));
+        else if (stream->half || is_second)
+            (void)buf_add_str(out, broken);
+        stream->half = is_half && !is_second ? cp : 0;
+        if (!is_half)
+            (void)buf_add(out, text.p, n);
+        text = str_sub(text, n, text.n);
+    }
+}
+
+static enum status take_text(struct openai_stream *stream, struct str text)
+{
+    if (text.n == 0)
+        return ST_OK;
+    stream->n_pieces++;
+    /* What begins with these bytes may be a half. */
+    if (!stream->half && str_find(text, STR_LIT("\xF4\x8D")) < 0)
+        return take_characters(stream, text);
+    struct buf joined = BUF_INIT(text.n + 8);
+    join_halves(stream, text, &joined);
+    enum status status = joined.len > 0 ? take_characters(stream, buf_str(&joined)) : ST_OK;
+    buf_done(&joined);
     return status;
 }
 
@@ -200,7 +239,7 @@ static enum status on_event(const struct sse_event *event, void *arg)
         return ST_OK;
     }
     DB_CLEANUP(json_unref) json_t *value = NULL;
-    if (json_parse_lenient(data, &value, NULL) == ST_OK) {
+    if (json_parse_halves(data, &value, NULL) == ST_OK) {
         if (str_eq(event->type, STR_LIT("error")))
             openai_classify_error(value, &stream->problem);
         return stream->problem.failure == LLM_OK ? take_value(stream, value) : ST_UPSTREAM;

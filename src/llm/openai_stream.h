@@ -50,6 +50,7 @@ struct openai_stream {
     bool has_reasoning;
     int64_t n_pieces; /* of text or reasoning: tells progress from keep-alives */
     enum openai_opening opening;
+    uint32_t half;     /* the first half of a character that a delta ended with; 0: none */
     struct buf held;   /* the start of the text, until it is known not to be <think> */
     struct buf text;   /* answer not taken yet, in whole characters */
     size_t text_bytes; /* of the answer so far */

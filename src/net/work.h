@@ -1,6 +1,6 @@
 /*
- * One background thread for the few things that may wait on a disk: jobs run there one after
- * another, their ends arrive on the loop.
+ * One background thread for the few things that may wait on a disk or take long: jobs run there one
+ * after another, their ends arrive on the loop.
  */
 #ifndef DB_NET_WORK_H
 #define DB_NET_WORK_H

@@ -85,14 +85,25 @@ static bool is_low(long value)
     return value >= 0xDC00 && value <= 0xDFFF;
 }
 
+/* Half of a character as JSON_HALF writes it: an escaped pair of the last private plane. */
+static void put_half(long value, struct buf *out)
+{
+    uint32_t offset = JSON_HALF((uint32_t)value) - 0x10000;
+    buf_printf(out, "\\u%04x\\u%04x", (unsigned)(0xD800 + (offset >> 10)),
+               (unsigned)(0xDC00 + (offset & 0x3FF)));
+}
+
 /* Copies the escape at `at`, an unusable one as U+FFFD, and returns how much of the text it was. */
-static size_t copy_escape(struct str text, size_t at, struct buf *out)
+static size_t copy_escape(struct str text, size_t at, bool want_halves, struct buf *out)
 {
     long value = escape_value(text, at);
     size_t len = value < 0 ? 2 : 6;
     if (is_high(value) && is_low(escape_value(text, at + 6)))
         len = 12;
-    else if (value == 0 || is_high(value) || is_low(value)) {
+    else if (want_halves && (is_high(value) || is_low(value))) {
+        put_half(value, out);
+        return len;
+    } else if (value == 0 || is_high(value) || is_low(value)) {
         buf_puts(out, "\\ufffd");
         return len;
     }
@@ -101,11 +112,11 @@ static size_t copy_escape(struct str text, size_t at, struct buf *out)
     return escape.n;
 }
 
-static void sanitise(struct str text, struct buf *out)
+static void sanitise(struct str text, bool want_halves, struct buf *out)
 {
     for (size_t i = 0; i < text.n;) {
         if (text.p[i] == '\\') {
-            i += copy_escape(text, i, out);
+            i += copy_escape(text, i, want_halves, out);
             continue;
         }
         uint32_t cp;
@@ -119,16 +130,27 @@ static void sanitise(struct str text, struct buf *out)
     }
 }
 
-enum status json_parse_lenient(struct str text, json_t **ret_value, struct error *ret_err)
+static enum status parse_tolerant(struct str text, bool want_halves, json_t **ret_value,
+                                  struct error *ret_err)
 {
     if (json_parse(text, ret_value, ret_err) == ST_OK)
         return ST_OK;
     /* Replacing makes a text at most three times as long (one bad byte → three). */
     struct buf clean = BUF_INIT(text.n * 3 + 16);
-    sanitise(text, &clean);
+    sanitise(text, want_halves, &clean);
     enum status status = json_parse(buf_str(&clean), ret_value, ret_err);
     buf_done(&clean);
     return status;
+}
+
+enum status json_parse_lenient(struct str text, json_t **ret_value, struct error *ret_err)
+{
+    return parse_tolerant(text, false, ret_value, ret_err);
+}
+
+enum status json_parse_halves(struct str text, json_t **ret_value, struct error *ret_err)
+{
+    return parse_tolerant(text, true, ret_value, ret_err);
 }
 
 struct str json_str(const json_t *object, const char *key)

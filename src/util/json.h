@@ -27,6 +27,15 @@ enum status json_parse(struct str text, json_t **ret_value, struct error *ret_er
 enum status json_parse_lenient(struct str text, json_t **ret_value,
                                struct error *ret_err) DB_MUST_CHECK;
 
+/* As json_parse_lenient, but a lone surrogate escape becomes JSON_HALF of it, so that who joins
+ * strings can join what was cut between the two (servers that count in UTF-16 do that). */
+enum status json_parse_halves(struct str text, json_t **ret_value,
+                              struct error *ret_err) DB_MUST_CHECK;
+/* D800…DFFF at the end of the last private plane, where no text of anybody's is. */
+#define JSON_HALF(surrogate) (UINT32_C(0x100000) | (surrogate))
+#define JSON_HALF_FIRST JSON_HALF(UINT32_C(0xD800))
+#define JSON_HALF_LAST JSON_HALF(UINT32_C(0xDFFF))
+
 /* The string member `key` of an object, borrowed; the empty slice when absent, null or not a
  * string. */
 struct str json_str(const json_t *object, const char *key);

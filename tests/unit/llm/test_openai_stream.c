@@ -74,6 +74,25 @@ static const struct {
      "a\xEF\xBF\xBD"
      "b\xEF\xBF\xBD\xEF\xBF\xBD",
      LLM_OK},
+    {"a character cut in two", PIECE("a\\ud83c") PIECE("\\udf89b") DONE,
+     "a\xF0\x9F\x8E\x89"
+     "b",
+     LLM_OK},
+    {"cut again and again", PIECE("\\ud83c") PIECE("\\udf89\\ud83d") PIECE("\\ude00") DONE,
+     "\xF0\x9F\x8E\x89\xF0\x9F\x98\x80", LLM_OK},
+    {"the second half is missing", PIECE("a\\ud83c") PIECE("b") DONE,
+     "a\xEF\xBF\xBD"
+     "b",
+     LLM_OK},
+    {"the first half is missing", PIECE("a") PIECE("\\udf89b") DONE,
+     "a\xEF\xBF\xBD"
+     "b",
+     LLM_OK},
+    {"two first halves", PIECE("\\ud83c\\ud83c") PIECE("\\udf89") DONE,
+     "\xEF\xBF\xBD\xF0\x9F\x8E\x89", LLM_OK},
+    {"halves in one piece the wrong way round", PIECE("\\udf89\\ud83cx") DONE,
+     "\xEF\xBF\xBD\xEF\xBF\xBDx", LLM_OK},
+    {"the end is half a character", PIECE("a\\ud83c") DONE, "a", LLM_OK},
     {"reasoning_content", THOUGHT("hidden") PIECE("shown") DONE, "shown", LLM_OK},
     {"reasoning",
      "data: {\"choices\":[{\"delta\":{\"content\":\"\",\"reasoning\":\"hidden\"}}]}\n\n" PIECE(
