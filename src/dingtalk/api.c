@@ -11,6 +11,7 @@
 
 #include "dingtalk/api_answer.h"
 #include "dingtalk/token.h"
+#include "net/url.h"
 #include "util/buf.h"
 #include "util/map.h"
 #include "util/mem.h"
@@ -198,19 +199,6 @@ static void on_answer(uint64_t id, const struct http_response *response, void *a
     api_reading_done(&reading);
 }
 
-/* A token is of letters, digits and the like; what else there may be one day is escaped. */
-static void put_escaped(struct buf *out, const char *text)
-{
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-        bool is_plain = (*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z') ||
-                        (*p >= 'a' && *p <= 'z') || strchr("-._~", *p);
-        if (is_plain)
-            buf_putc(out, (char)*p);
-        else
-            buf_printf(out, "%%%02X", *p);
-    }
-}
-
 static void put_url(const struct call *call, struct buf *out)
 {
     buf_puts(out, call->is_oapi ? call->api->oapi_url : call->api->api_url);
@@ -218,7 +206,7 @@ static void put_url(const struct call *call, struct buf *out)
     if (!call->is_oapi || !call->token)
         return;
     buf_puts(out, strchr(call->path, '?') ? "&access_token=" : "?access_token=");
-    put_escaped(out, call->token);
+    url_put_escaped(out, str_of(call->token));
 }
 
 static void send_request(struct call *call)

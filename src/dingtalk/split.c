@@ -487,6 +487,26 @@ struct split split_markdown(struct str text, size_t max, size_t (*cost)(struct s
     return s.out;
 }
 
+void split_open_fence(struct str text, struct buf *close, struct buf *reopen)
+{
+    struct fence fence = {0};
+    for (struct str rest = text; rest.n > 0;) {
+        struct str line = first_line(rest);
+        fence = fence_after(&fence, line);
+        rest = str_sub(rest, line.n, rest.n);
+    }
+    if (!fence.is_open)
+        return;
+    if (text.p[text.n - 1] != '\n')
+        buf_putc(close, '\n');
+    put_marks(close, &fence);
+    if (!reopen)
+        return;
+    put_marks(reopen, &fence);
+    buf_add_str(reopen, fence.info);
+    buf_putc(reopen, '\n');
+}
+
 void split_done(struct split *split)
 {
     for (size_t i = 0; i < split->n; i++)

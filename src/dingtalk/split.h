@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "util/buf.h"
 #include "util/str.h"
 
 #define SPLIT_MAX_SMALLEST 64 /* a smaller `max` is taken as this */
@@ -22,5 +23,9 @@ struct split {
  */
 struct split split_markdown(struct str text, size_t max, size_t (*cost)(struct str part));
 void split_done(struct split *split);
+
+/* The code fence that is open at the end of a text: what closes it there is appended to `close`,
+ * what opens it again for the text behind to `reopen` (NULL: not wanted). Nothing where none is. */
+void split_open_fence(struct str text, struct buf *close, struct buf *reopen);
 
 #endif

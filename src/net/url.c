@@ -312,6 +312,19 @@ enum status url_check_proxy(const char *text, struct error *ret_err)
                      "socks5h://");
 }
 
+void url_put_escaped(struct buf *out, struct str text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        bool is_plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+                        (c >= 'a' && c <= 'z') || c == '-' || c == '.' || c == '_' || c == '~';
+        if (is_plain)
+            buf_putc(out, (char)c);
+        else
+            buf_printf(out, "%%%02X", c);
+    }
+}
+
 void url_for_log(const char *text, char *ret_text, size_t size)
 {
     struct url url = {0};

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "util/buf.h"
 #include "util/status.h"
 #include "util/str.h"
 
@@ -49,6 +50,8 @@ enum status url_check_host_pattern(const char *pattern, struct error *ret_err) D
 /* ST_OK for "", http://, https://, socks4://, socks4a://, socks5:// or socks5h:// with host,
  * optional port, optional user:password. */
 enum status url_check_proxy(const char *text, struct error *ret_err) DB_MUST_CHECK;
+/* Appends the text with everything but letters, digits and -._~ as %XX (RFC 3986, 2.3). */
+void url_put_escaped(struct buf *out, struct str text);
 /* "scheme://host:port" (the port also where the scheme implies it) for log lines: never the
  * user-info, path or query. "-" for what does not parse. */
 void url_for_log(const char *text, char *ret_text, size_t size);
