@@ -114,10 +114,17 @@ static void explain(struct api_reading *reading, int http_status, const char *me
                     request.p ? request.p : "");
 }
 
+/* CURLcodes of connections that ended when the request was on its way (http_client hands the code
+ * over as error.code): got nothing, send error, receive error. */
+static bool is_cut(int code)
+{
+    return code == 52 || code == 55 || code == 56;
+}
+
 static void read_failed_transfer(const struct http_response *response, struct api_reading *reading)
 {
     bool is_sent = response->error.status == ST_TIMEOUT || response->error.status == ST_PROTOCOL ||
-                   response->bytes_received > 0;
+                   response->bytes_received > 0 || is_cut(response->error.code);
     reading->result = is_sent ? API_UNCERTAIN : API_BUSY;
     reading->error = response->error;
 }

@@ -7,7 +7,9 @@
  *                        ├→ PAUSED ─go_on────────┘ (to SENDING)
  *                        └→ ENDING ─next turn of the loop→ DONE (on_done)
  *
- * A reply address's own end (sessionWebhookExpiredTime) is not believed: sending shows it.
+ * A session webhook that has ended is left for the robot's API, where there is one: from then on
+ * the parts go that way, without mentions, and in smaller pieces. Where there is none, the
+ * address's own end (sessionWebhookExpiredTime) is not believed: sending shows it.
  */
 #include "dingtalk/webhook.h"
 
@@ -15,10 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dingtalk/media.h"
+#include "dingtalk/proactive.h"
 #include "dingtalk/split.h"
 #include "dingtalk/webhook_answer.h"
 #include "dingtalk/webhook_body.h"
 #include "net/backoff.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/mem.h"
 
@@ -40,6 +45,7 @@ struct webhook {
     struct loop *loop;
     struct http_client *client;
     struct webhook_settings settings;
+    struct media *media; /* NULL without credentials */
 };
 
 enum state { SINK_IDLE, SINK_SENDING, SINK_WAITING, SINK_PAUSED, SINK_ENDING, SINK_DONE };
@@ -52,6 +58,14 @@ struct webhook_sink {
     char *msg_id;
     struct buf mention;
     char *staff_id; /* NULL when nobody is mentioned by id */
+
+    int app;        /* who may act as the robot; API_NO_APP */
+    bool is_by_api; /* the webhook is not used any more */
+    uint64_t call;  /* of the API */
+    char *robot;
+    char *conversation; /* "" in private chats */
+    char *person;       /* userid */
+    int64_t reply_until_ms;
 
     char *title;
     struct split parts;
@@ -107,6 +121,36 @@ static enum status check_address(const struct webhook_sink *sink, struct error *
     return ST_OK;
 }
 
+static struct proactive_target target_of(const struct webhook_sink *sink)
+{
+    return (struct proactive_target){sink->robot, sink->conversation, sink->person};
+}
+
+static void on_api_answer(uint64_t id, const struct api_answer *answer, void *arg);
+
+static void post_by_api(struct webhook_sink *sink, struct str text)
+{
+    struct proactive_target target = target_of(sink);
+    struct buf body = BUF_INIT(BODY_BYTES_MAX);
+    if (proactive_body(&target, sink->title, text, &body) == ST_OK) {
+        const struct api_request request = {
+            .app = sink->app,
+            .method = "POST",
+            .path = proactive_path(&target),
+            .body = buf_str(&body),
+            .kind = *target.conversation ? "group_message" : "private_message",
+            .timeout_ms = ANSWER_TIMEOUT_MS,
+        };
+        sink->state = SINK_SENDING;
+        sink->call = api_call(sink->webhook->settings.api, &request, on_api_answer, sink);
+    } else {
+        struct error error;
+        (void)error_set(&error, ST_INTERNAL, 0, "a part could not be written as JSON");
+        end(sink, &error);
+    }
+    buf_done(&body);
+}
+
 static void post(struct webhook_sink *sink, struct str text, const char *staff_id)
 {
     static const char *const headers[] = {"Content-Type: application/json; charset=utf-8",
@@ -143,6 +187,10 @@ static void post(struct webhook_sink *sink, struct str text, const char *staff_i
 static void send_piece(struct webhook_sink *sink)
 {
     struct str piece = str_of(sink->pieces.parts[sink->piece]);
+    if (sink->is_by_api) {
+        post_by_api(sink, piece);
+        return;
+    }
     bool is_first = sink->part == 0 && sink->piece == 0;
     struct buf text = BUF_INIT(sink->mention.len + piece.n);
     if (is_first)
@@ -156,6 +204,8 @@ static void send_piece(struct webhook_sink *sink)
 static size_t text_room(const struct webhook_sink *sink)
 {
     size_t max = sink->webhook->settings.max_message_bytes;
+    if (sink->is_by_api)
+        return PROACTIVE_PARAM_BYTES_MAX - webhook_text_cost(str_of(sink->title));
     struct buf empty = BUF_INIT(BODY_BYTES_MAX);
     size_t taken = webhook_text_cost(buf_str(&sink->mention));
     if (webhook_body(sink->title, STR_LIT(""), sink->staff_id, &empty) == ST_OK)
@@ -275,16 +325,38 @@ static void send_refused_notice(struct webhook_sink *sink, const struct error *e
     sink->is_notice_on_the_way = true;
     free(sink->title);
     sink->title = xstrdup(REFUSED_NOTICE);
-    post(sink, str_of(REFUSED_NOTICE), NULL);
+    if (sink->is_by_api)
+        post_by_api(sink, str_of(REFUSED_NOTICE));
+    else
+        post(sink, str_of(REFUSED_NOTICE), NULL);
 }
 
-static void on_response(uint64_t id, const struct http_response *response, void *arg)
+static bool can_go_by_api(const struct webhook_sink *sink)
 {
-    struct webhook_sink *sink = arg;
-    assert(id == sink->request && sink->state == SINK_SENDING);
-    sink->request = 0;
-    struct error error = {0};
-    enum webhook_answer answer = webhook_answer_read(response, &error);
+    struct proactive_target target = target_of(sink);
+    return !sink->is_by_api && sink->app != API_NO_APP && proactive_is_possible(&target);
+}
+
+/* The piece that the webhook did not take is sent again, in smaller ones if it must be. */
+static void go_by_api(struct webhook_sink *sink, const struct error *error)
+{
+    log_event(LOG_INFO, "webhook", "by_api", LOG_S("msg", sink->msg_id),
+              LOG_I("part", sink->part + 1), LOG_S("reason", error->text));
+    sink->is_by_api = true;
+    size_t room = text_room(sink);
+    forget_repeats(sink);
+    if (webhook_text_cost(str_of(sink->pieces.parts[sink->piece])) > room) {
+        sink->piece_max = 2 * room;
+        split_smaller(sink, error);
+    } else {
+        send_piece(sink);
+    }
+}
+
+static void on_webhook_answer(struct webhook_sink *sink, enum webhook_answer answer,
+                              const struct error *why)
+{
+    struct error error = *why;
     if (sink->is_notice_on_the_way) {
         struct error refusal = sink->outcome.error;
         end(sink, &refusal);
@@ -310,10 +382,36 @@ static void on_response(uint64_t id, const struct http_response *response, void 
         send_refused_notice(sink, &error);
         return;
     case WEBHOOK_EXPIRED:
+        if (can_go_by_api(sink)) {
+            go_by_api(sink, &error);
+            return;
+        }
+        end(sink, &error);
+        return;
     case WEBHOOK_FAILED:
         end(sink, &error);
         return;
     }
+}
+
+static void on_response(uint64_t id, const struct http_response *response, void *arg)
+{
+    struct webhook_sink *sink = arg;
+    assert(id == sink->request && sink->state == SINK_SENDING);
+    sink->request = 0;
+    struct error error = {0};
+    enum webhook_answer answer = webhook_answer_read(response, &error);
+    on_webhook_answer(sink, answer, &error);
+}
+
+static void on_api_answer(uint64_t id, const struct api_answer *answer, void *arg)
+{
+    struct webhook_sink *sink = arg;
+    (void)id;
+    sink->call = 0;
+    struct error error = {0};
+    enum webhook_answer read = proactive_answer_read(answer, &error);
+    on_webhook_answer(sink, read, &error);
 }
 
 static const struct http_handlers http_handlers = {.on_done = on_response};
@@ -337,6 +435,8 @@ static void sink_finish(struct sink *base, const struct reply *reply)
     struct buf text = BUF_INIT(reply->markdown.n * 3 + TITLE_BYTES_MAX);
     webhook_clean(reply->markdown, &text);
     sink->title = make_title(reply->title, buf_str(&text));
+    bool is_over = sink->reply_until_ms > 0 && clock_wall_ms() >= sink->reply_until_ms;
+    sink->is_by_api = (is_over || !*sink->url) && can_go_by_api(sink);
     if (str_trim(buf_str(&text)).n == 0) /* DingTalk takes no blank messages */
         buf_puts(&text, sink->title);
     sink->parts = split_markdown(buf_str(&text), text_room(sink), webhook_text_cost);
@@ -372,6 +472,11 @@ static void sink_free(struct sink *base)
 {
     struct webhook_sink *sink = sink_of(base);
     http_client_cancel(sink->webhook->client, sink->request);
+    if (sink->call)
+        api_cancel(sink->webhook->settings.api, sink->call);
+    free(sink->robot);
+    free(sink->conversation);
+    free(sink->person);
     timer_cancel(&sink->timer);
     split_done(&sink->parts);
     split_done(&sink->pieces);
@@ -398,6 +503,12 @@ static struct sink *open_sink(struct platform *platform, const struct message *m
     struct webhook_sink *sink = xcalloc(1, sizeof(*sink));
     sink->sink = (struct sink){&sink_ops, handlers, arg};
     sink->webhook = (struct webhook *)(void *)platform;
+    const struct webhook_settings *settings = &sink->webhook->settings;
+    sink->app = settings->api ? api_find_app(settings->api, message) : API_NO_APP;
+    sink->robot = xstrdup(message->robot);
+    sink->conversation = xstrdup(message->is_group ? message->conversation : "");
+    sink->person = xstrdup(message->sender_staff_id);
+    sink->reply_until_ms = message->reply_until_ms;
     sink->url = xstrdup(message->reply_to);
     sink->msg_id = xstrdup(message->msg_id);
     /* Every byte of a name may need a backslash. */
@@ -408,20 +519,79 @@ static struct sink *open_sink(struct platform *platform, const struct message *m
     return &sink->sink;
 }
 
+static bool publish_picture(struct platform *platform, const struct message *message,
+                            struct str bytes, const char *content_type, picture_published_fn fn,
+                            void *arg)
+{
+    struct webhook *webhook = (struct webhook *)(void *)platform;
+    if (!webhook->media || api_level(webhook->settings.api) == CALLS_EXHAUSTED)
+        return false;
+    int app = api_find_app(webhook->settings.api, message);
+    if (app == API_NO_APP)
+        return false;
+    media_upload(webhook->media, app, bytes, content_type, fn, arg);
+    return true;
+}
+
+static void on_notified(uint64_t id, const struct api_answer *answer, void *arg)
+{
+    (void)id;
+    (void)arg;
+    if (answer->result != API_OK)
+        log_event(LOG_WARN, "webhook", "not_notified",
+                  LOG_S("reason", api_result_name(answer->result)),
+                  LOG_I("code", answer->error.code), LOG_S("detail", answer->error.text));
+}
+
+static bool notify(struct platform *platform, const char *app_name, const char *staff_id,
+                   struct str markdown)
+{
+    struct webhook *webhook = (struct webhook *)(void *)platform;
+    struct api *api = webhook->settings.api;
+    int app = api ? api_find_client(api, app_name) : API_NO_APP;
+    if (app == API_NO_APP)
+        return false;
+    const struct proactive_target target = {api_client_id(api, app), "", staff_id};
+    struct buf title = BUF_INIT(TITLE_BYTES_MAX);
+    struct buf body = BUF_INIT(BODY_BYTES_MAX);
+    webhook_title(markdown, &title);
+    bool is_written = proactive_body(&target, buf_cstr(&title), markdown, &body) == ST_OK;
+    if (is_written) {
+        const struct api_request request = {.app = app,
+                                            .method = "POST",
+                                            .path = proactive_path(&target),
+                                            .body = buf_str(&body),
+                                            .kind = "private_message"};
+        (void)api_call(api, &request, on_notified, NULL);
+    }
+    buf_done(&title);
+    buf_done(&body);
+    return is_written;
+}
+
 static void platform_free(struct platform *platform)
 {
-    free(platform);
+    struct webhook *webhook = (struct webhook *)(void *)platform;
+    media_free(webhook->media);
+    free(webhook);
 }
 
 struct platform *webhook_platform_new(struct loop *loop, struct http_client *client,
                                       const struct webhook_settings *settings)
 {
     static const struct platform_ops ops = {
-        .name = "dingtalk", .open_sink = open_sink, .free = platform_free};
+        .name = "dingtalk",
+        .open_sink = open_sink,
+        .publish_picture = publish_picture,
+        .notify = notify,
+        .free = platform_free,
+    };
     struct webhook *webhook = xcalloc(1, sizeof(*webhook));
     webhook->platform.ops = &ops;
     webhook->loop = loop;
     webhook->client = client;
     webhook->settings = *settings;
+    if (settings->api)
+        webhook->media = media_new(settings->api, settings->work);
     return &webhook->platform;
 }
