@@ -6,12 +6,13 @@ import time
 
 from gateway_rules import check_conversation, is_opaque, is_text, require
 
-# Which variable of a template streams, and whether `flowStatus` draws its state. The ids are public constants.
+# Which variable of a template streams, and whether its layout follows `flowStatus`: then only that variable takes it from 处理中 to 输入中
+# and to 完成, and isFinalize alone leaves it typing for ever. The ids are public constants.
 TEMPLATES = {
     "382e4302-551d-4880-bf29-a30acfab2e71.schema": {"keys": ["msgContent"], "flow": True},
     "02fcf2f4-5e02-4a85-b672-46d1f715543e.schema": {"keys": ["msgContent"], "flow": True},
     "8aebdfb9-28f4-4a98-98f5-396c3dde41a0.schema": {"keys": ["content"], "flow": False},
-    "675cde2f-f526-40cb-b828-f5b2b57b8b77.schema": {"keys": ["content"], "flow": True},
+    "675cde2f-f526-40cb-b828-f5b2b57b8b77.schema": {"keys": ["content"], "flow": False},
     "589420e2-c1e2-46ef-a5ed-b8728e654da9.schema": {"keys": [], "flow": False},
     "1366a1eb-bc54-4859-ac88-517c56a9acb1.schema": {"keys": [], "flow": False},
 }
@@ -155,7 +156,7 @@ class Cards:
             if known != told:
                 self.violation("a guid was used again for another content", card["outTrackId"])
             return  # the same call again: done already
-        if card["finalized"] or card["failed"]:
+        if card["finalized"] or card["state"] in ("完成", "失败"):
             self.violation("a card was streamed into after its end", card["outTrackId"])
             return
         if not card["delivered"]:
@@ -207,10 +208,12 @@ class Cards:
         text = card["variables"].get(key, "")
         flow = card["variables"].get("flowStatus")
         has_streamed = via == "streaming" or any(step["via"] == "streaming" for step in card["history"])
-        state = "失败" if card["failed"] else "完成" if card["finalized"] else "输入中" if has_streamed else "处理中"
-        # Where the layout follows flowStatus, 完成 and 失败 may also be told by it.
-        if template["flow"] and state in ("处理中", "输入中") and flow in ("2", "3", "5"):
-            state = FLOW_STATES[flow]
+        if card["failed"]:
+            state = "失败"
+        elif template["flow"]:
+            state = FLOW_STATES.get(flow, "处理中")
+        else:
+            state = "完成" if card["finalized"] else "输入中" if has_streamed else "处理中"
         card["text"], card["state"] = text, state
         card["history"].append({"time": time.time(), "via": via, "text": text, "state": state, "flowStatus": flow,
                                 "finalize": card["finalized"], "error": card["failed"], **more})

@@ -385,8 +385,33 @@ def test_a_guid_counts_once_and_the_end_is_the_end(gateway, caller):
     caller.stream(guid="2", content="完", isFinalize=True)
     caller.stream(guid="3", content="还有")
     card, = gateway.cards()
-    assert card["text"] == "完" and card["state"] == "完成" and card["texts"] == ["一", "完"]
+    assert card["text"] == "完" and card["finalized"] and card["texts"] == ["一", "完"]
     assert [each["what"] for each in gateway.violations()] == ["a guid was used again for another content", "a card was streamed into after its end"]
+
+
+@pytest.mark.parametrize("template, key, states", [
+    (AI_CARD, "msgContent", ["处理中", "处理中", "输入中", "输入中", "输入中", "完成"]),
+    ("8aebdfb9-28f4-4a98-98f5-396c3dde41a0.schema", "content", ["处理中", "输入中", "输入中", "输入中", "完成", "完成"]),
+])
+def test_a_card_goes_through_its_states_as_its_template_has_it(gateway, caller, template, key, states):
+    def flow(status):
+        caller.call("PUT", "/v1.0/card/instances", {"outTrackId": "card-1", "cardData": {"cardParamMap": {"flowStatus": status}},
+                                                    "cardUpdateOptions": {"updateCardDataByKey": True}})
+
+    caller.create(cardTemplateId=template)
+    caller.stream(guid="1", key=key)
+    flow("2")
+    caller.stream(guid="2", key=key, content="一二")
+    caller.stream(guid="3", key=key, content="一二三", isFinalize=True)
+    flow("3")
+    assert [step["state"] for step in gateway.cards()[0]["history"]] == states
+    assert gateway.cards()[0]["text"] == "一二三" and gateway.violations() == []
+
+
+def test_a_streamed_error_is_a_failure(gateway, caller):
+    caller.create()
+    caller.stream(isError=True)
+    assert gateway.cards()[0]["state"] == "失败"
 
 
 def test_an_update_replaces_all_variables_unless_it_says_by_key(gateway, caller):
