@@ -11,9 +11,14 @@
 /* The templates the program brings along; in use when there is no prompt.yml. */
 const struct template *templates_builtin(size_t *ret_n);
 
+/* The bytes of a '#' that the text begins with, or of its full-width form, which Chinese keyboards
+ * give as well; 0 for none. */
+size_t templates_hash_length(struct str text);
+
 /*
  * The template whose title `text` begins with: the longest wins, Latin letters match in either
- * case. NULL when there is none. What follows the title, trimmed, goes to *ret_rest.
+ * case, and either '#' is one. NULL when there is none. What follows the title, trimmed, goes to
+ * *ret_rest.
  */
 const struct template *templates_find(const struct template *items, size_t n, struct str text,
                                       struct str *ret_rest);

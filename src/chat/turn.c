@@ -65,6 +65,8 @@ static struct turn *turn_new(struct chat *chat, json_t *record)
     turn->route = route_find(route_typed(&turn->message), chat->settings.templates,
                              chat->settings.n_templates);
     turn->started_ms = clock_wall_ms();
+    turn->arrived_ms = json_i64(record, "arrived_ms", turn->started_ms);
+    json_object_set_new(record, "arrived_ms", json_integer(turn->arrived_ms));
     turn->usage = (struct llm_usage){-1, -1};
     crypto_random_hex(turn->reference, (TURN_REFERENCE_SIZE - 1) / 2);
     buf_init(&turn->question, RECORD_BYTES_MAX);
@@ -200,12 +202,12 @@ void turn_receive(struct chat *chat, const struct message *message, receipt_fn r
         return;
     }
     char day[CLOCK_DAY_SIZE];
-    clock_local_day(turn->started_ms, day);
+    clock_local_day(turn->arrived_ms, day);
     struct store_arrival arrival = {
         .key = turn_session_key(turn),
         .msg_id = turn->message.msg_id,
         .payload = buf_cstr(&payload),
-        .now_ms = turn->started_ms,
+        .now_ms = turn->arrived_ms,
         .is_charged = route_is_charged(&turn->route),
         .user = turn->message.sender,
         .day = day,
@@ -279,7 +281,7 @@ static void refuse_over_limit(struct turn *turn)
 {
     char limit[24], until[CLOCK_HM_SIZE];
     (void)snprintf(limit, sizeof(limit), "%lld", (long long)turn->chat->settings.max_request);
-    clock_local_minute(clock_next_midnight_ms(turn->started_ms), until);
+    clock_local_minute(clock_next_midnight_ms(turn->arrived_ms), until);
     turn_put(turn, WORD_LIMIT, (const char *const[]){limit, until, NULL});
     turn->outcome = "over_limit";
     turn->chat->stats.refused_by_limit++;
@@ -310,8 +312,12 @@ static void write_question(struct turn *turn)
 /* An earlier run had begun to deliver this answer: the rest goes out, nobody is asked again. */
 static void deliver_rest(struct turn *turn)
 {
+    if (!route_is_charged(&turn->route)) {
+        turn_say(turn);
+        return;
+    }
     turn->reply_kind = REPLY_ANSWER;
-    turn->kind = wants_context(turn) ? "question" : "image";
+    turn->kind = !wants_context(turn) ? "image" : turn->route.template ? "template" : "question";
     if (turn->route.command && wants_context(turn))
         buf_puts(&turn->question, turn->message.text); /* which question it was is not told */
     else
@@ -449,7 +455,7 @@ static void settle(struct turn *turn)
 {
     change_session(turn);
     char day[CLOCK_DAY_SIZE];
-    clock_local_day(turn->started_ms, day);
+    clock_local_day(turn->arrived_ms, day);
     const char *outcome = turn->outcome ? turn->outcome : "answered";
     bool is_said =
         str_eq(str_of(outcome), STR_LIT("answered")) || str_eq(str_of(outcome), STR_LIT("cut"));

@@ -46,7 +46,8 @@ struct turn {
     struct lane *lane;
     enum turn_state state;
     char reference[TURN_REFERENCE_SIZE]; /* what people are told and the log shows */
-    int64_t started_ms;                  /* wall clock */
+    int64_t arrived_ms;                  /* wall clock; of a resumed turn, in the earlier run */
+    int64_t started_ms;                  /* wall clock, when its work began */
 
     json_t *record; /* owns the strings of message */
     struct message message;
@@ -70,7 +71,7 @@ struct turn {
     struct buf picture;  /* as it was drawn, until it is shown */
     const char *picture_type;
     char *picture_name; /* in the image store; NULL when it could not be kept */
-    bool is_halved;     /* the context was cut down once because the model found it too long */
+    int n_cuts;         /* how often the context was cut because the model found it too long */
     struct timer *retry_timer;
     int retries;
 

@@ -104,10 +104,12 @@ static void on_answer(uint64_t id, const struct llm_answer *answer, void *arg)
     turn->model = answer->model;
     turn->usage = answer->usage;
     enum llm_failure failure = answer->outcome.failure;
-    if (failure == LLM_FAIL_TOO_LONG && turn->answer.len == 0 && turn->context.n > 0 &&
-        !turn->is_halved) {
-        turn->is_halved = true;
-        context_halve(&turn->context);
+    if (failure == LLM_FAIL_TOO_LONG && turn->answer.len == 0 && turn->context.n > 0) {
+        /* First half of what was said before, then all of it: the question alone may still fit. */
+        if (turn->n_cuts++ == 0)
+            context_halve(&turn->context);
+        else
+            context_done(&turn->context);
         start_ask(turn);
         return;
     }
@@ -276,9 +278,8 @@ void turn_draw(struct turn *turn, struct str prompt)
 
 bool turn_cancel_answer(struct turn *turn)
 {
-    bool is_saving = turn->state == TURN_DRAWING && turn->llm_id == 0;
-    if ((turn->state != TURN_QUEUED && turn->state != TURN_ASKING && turn->state != TURN_DRAWING) ||
-        is_saving)
+    /* An image that is being saved asks nobody any more. */
+    if (turn->state != TURN_QUEUED && turn->llm_id == 0)
         return false;
     turn_stop_exchange(turn);
     deliver_failure(turn, LLM_FAIL_CANCELLED);

@@ -106,8 +106,8 @@ static const struct sentence sentences[WORD_COUNT] = {
     [WORD_FAIL_MODEL] =
         {"找不到配置的模型，请联系管理员检查 model 和 base_url。",
          "the configured model was not found; the administrator should check model and base_url."},
-    [WORD_FAIL_TOO_LONG] = {"内容太长，超过了模型的上限，请缩短问题或发送 重置。",
-                            "the text is too long for the model; please shorten it or send 重置."},
+    [WORD_FAIL_TOO_LONG] = {"内容太长，超过了模型的上限，请缩短问题。",
+                            "the text is too long for the model; please shorten it."},
     [WORD_FAIL_REFUSED] = {"内容没有通过模型服务的安全检查，请换个说法。",
                            "the model service's content check refused it; please rephrase."},
     [WORD_FAIL_REQUEST] = {"模型服务不接受这个请求。",

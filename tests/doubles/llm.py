@@ -14,6 +14,7 @@ By default it streams an answer that echoes the last question and tells how many
     no_done          the stream ends without finish_reason and [DONE]
     finish           finish_reason (default stop)
     newline          "\\r\\n" or "\\r" instead of "\\n"
+    usage            prompt_tokens that the answer reports
     plain            a whole JSON answer although a stream was asked for
     image            "url", "jpeg", "gif", "webp", "text" (no image), "huge": what /images/generations gives
     billing          JSON by path for the balance endpoints (default: a relay's subscription and usage); others are not there
@@ -86,7 +87,7 @@ class Llm(base.Handler):
         else:
             question, n_before = request["prompt"], 0
         text = behaviour.get("text", f"回答：{question}（前面有 {n_before} 条）")
-        usage = {"prompt_tokens": len(json.dumps(request, ensure_ascii=False)), "completion_tokens": len(text)}
+        usage = {"prompt_tokens": behaviour.get("usage", len(json.dumps(request, ensure_ascii=False))), "completion_tokens": len(text)}
         if behaviour.get("plain") or not request.get("stream"):
             choice = {"index": 0, "finish_reason": behaviour.get("finish", "stop")}
             choice.update({"message": {"role": "assistant", "content": text}} if is_chat else {"text": text})

@@ -1,7 +1,10 @@
 """What people type: every row of the command table through the real program."""
+import datetime
+import json
 import re
 import sqlite3
 import time
+import zoneinfo
 
 import pytest
 
@@ -32,6 +35,32 @@ def test_a_mention_of_somebody_else_is_part_of_the_question(bridge, ask, llm):
     others = [{"dingtalkId": "$:LWCP_v1:$robot"}, {"dingtalkId": "$:LWCP_v1:$other", "staffId": "007"}]
     ask(bridge(), "@李四 是谁", atUsers=others)
     assert asked(llm)[0][-1]["content"] == "@李四 是谁"
+
+
+def test_a_leading_mention_of_the_robot_is_stripped_from_a_question(bridge, ask, llm):
+    program = bridge()
+    for typed in ("@小助手 你好", "@小助手\u2005你好", "@小助手　你好", " 你好", "　你好　"):
+        ask(program, typed)
+        assert asked(llm)[-1][-1]["content"] == "你好", typed
+    assert "本周" in ask(program, " @小助手\u2005#周报")
+
+
+def test_where_the_mention_is_gone_already_a_word_with_an_at_stays(bridge, ask, llm):
+    program = bridge()
+    ask(program, " @Override 是什么意思")  # DingTalk leaves the blank behind the mention that it took away
+    assert asked(llm)[-1][-1]["content"] == "@Override 是什么意思"
+    ask(program, "@Override 是什么意思", conversationType="1", conversationTitle=None)
+    assert asked(llm)[-1][-1]["content"] == "@Override 是什么意思"
+
+
+def test_the_full_width_hash_is_a_hash(bridge, ask, llm):
+    program = bridge()
+    assert "/images/" in ask(program, "＃图片 一只猫")
+    assert llm.journal()[-2 if llm.journal()[-1]["path"].startswith("/files") else -1]["json"]["prompt"] == "一只猫"
+    ask(program, "＃周报　写代码")
+    assert "＃" not in asked(llm)[-1][-1]["content"] and asked(llm)[-1][-1]["content"].endswith("写代码")
+    count = len(llm.journal())
+    assert "本周" in ask(program, "＃周报") and "#图片" in ask(program, "＃图片") and len(llm.journal()) == count
 
 
 @pytest.mark.parametrize("typed", ["帮助我写代码", "我要重置", "单聊是什么", "余额多少", "#不存在的模板 内容"])
@@ -146,6 +175,31 @@ def test_a_full_window_drops_the_oldest_and_nobody_is_told_to_reset(bridge, ask,
     assert 1 < len(last) < 15 and asked(llm)[-1][0]["role"] == "user"
 
 
+TOO_LONG = {"status": 400, "body": '{"error": {"message": "maximum context length", "code": "context_length_exceeded"}}'}
+
+
+def test_what_the_model_finds_too_long_loses_its_context_and_is_answered(bridge, ask, llm):
+    program = bridge(default_mode="串聊")
+    for number in range(4):
+        ask(program, f"问题{number}")
+    llm.script({**TOO_LONG, "times": 2})
+    assert "回答：最后" in ask(program, "最后")
+    assert [len(messages) for messages in asked(llm)[-3:]] == [9, 5, 1]
+    llm.script({**TOO_LONG, "times": 9})
+    text = ask(program, "还是太长")
+    assert "没能回答" in text and "太长" in text and "重置" not in text
+
+
+@pytest.mark.parametrize("usage, is_smaller", [(3000, True), (250, False)])
+def test_the_window_is_measured_by_the_usage_that_the_model_reports(bridge, ask, llm, usage, is_smaller):
+    program = bridge(default_mode="串聊", max_text=2000)
+    for number in range(12):
+        llm.script({"text": f"答{number}" + "很长的回答" * 20, "usage": usage})
+        ask(program, f"问题{number}" + "也比较长" * 10)
+    n = len(asked(llm)[-1])
+    assert n < 12 if is_smaller else n > 16  # about 900 tokens of window, twice or half as many as estimated
+
+
 def test_daily_limit_counts_questions_and_images_and_not_commands(bridge, ask, llm):
     program = bridge(max_request=2)
     for _ in range(5):
@@ -168,6 +222,81 @@ def test_a_retried_question_is_counted_once(bridge, ask, llm):
     assert "回答：" in ask(program, "一")
     assert "回答：" in ask(program, "二")
     assert "上限" in ask(program, "三")
+
+
+def test_a_message_that_comes_again_is_counted_once(bridge, ask, webhook, llm):
+    program = bridge(max_request=2)
+    first = message("一", webhook.url, "again")
+    for _ in range(4):
+        assert program.post(first) == 200
+    assert "回答：一" in webhook.wait_texts(1, "again")[0]
+    assert program.post(first) == 200
+    assert "回答：" in ask(program, "二")
+    assert "上限" in ask(program, "三")
+    assert len(webhook.texts("again")) == 1
+
+
+def test_a_message_that_a_restart_takes_up_is_counted_once(bridge, ask, webhook, llm):
+    program = bridge(max_request=2)
+    llm.script({"delay": 60})
+    assert program.post(message("一", webhook.url, "resumed")) == 200
+    wait_for(lambda: llm.journal(), "the question at the LLM")
+    program.kill()
+    llm.script()
+    program.start()
+    assert "回答：一" in webhook.wait_texts(1, "resumed")[0]
+    assert "回答：" in ask(program, "二")
+    assert "上限" in ask(program, "三")
+
+
+def test_the_limit_is_the_persons_wherever_and_whatever_they_call_themselves(bridge, ask, llm):
+    program = bridge(max_request=1)
+    assert "回答：" in ask(program, "一")
+    assert "上限" in ask(program, "二", conversationId="cid-2", robotCode="dingrobot2", senderNick="另一个名字")
+    assert "回答：" in ask(program, "三", senderStaffId="user456", senderNick="张三")
+
+
+def test_a_new_local_day_begins_the_count_anew(bridge, ask):
+    west, east = "Etc/GMT+12", "Pacific/Kiritimati"  # 26 hours apart: never on the same day
+    program = bridge(max_request=1, environment={"TIMEZONE": west})
+    for zone in (west, east):
+        program.environment["TIMEZONE"] = zone
+        program.stop()
+        program.start()
+        assert "回答：" in ask(program, "一")
+        tomorrow = datetime.datetime.now(zoneinfo.ZoneInfo(zone)).date() + datetime.timedelta(days=1)
+        assert f"{tomorrow} 00:00" in ask(program, "二")
+
+
+def test_a_refusal_that_is_late_names_the_midnight_after_the_message(bridge, ask, webhook, llm):
+    program = bridge(max_request=1)
+    ask(program, "一")
+    webhook.script({"delay": 60})
+    assert program.post(message("二", webhook.url, "late")) == 200
+    database = program.directory / "data" / "dingbridge.db"
+    row, payload = wait_for(lambda: sqlite3.connect(database).execute("select id, payload from inbox where done_ms is null and payload like '%二%'").fetchone(),
+                            "the message in the inbox")
+    program.kill()
+    record = json.loads(payload)
+    record["arrived_ms"] -= 24 * 3600 * 1000
+    with sqlite3.connect(database) as connection:
+        connection.execute("update inbox set payload = ? where id = ?", (json.dumps(record), row))
+    connection.close()
+    webhook.script()
+    program.start()
+    today = datetime.datetime.now(zoneinfo.ZoneInfo("Asia/Shanghai")).date()
+    assert f"{today} 00:00" in webhook.wait_texts(1, "late")[0]
+
+
+def test_a_bare_template_and_every_command_is_free(bridge, ask, llm):
+    program = bridge(max_request=1)
+    for typed in ("帮助", "单聊", "串聊", "重置", "退出", "结束", "模板", "图片", "余额", "#图片", "#周报"):
+        assert "上限" not in ask(program, typed), typed
+    assert "回答：" in ask(program, "一")
+    for typed in ("帮助", "单聊", "串聊", "重置", "退出", "结束", "模板", "图片", "余额", "#图片", "#周报"):
+        assert "上限" not in ask(program, typed), typed
+    for typed in ("二", "#周报 写代码", "#图片 一只猫"):
+        assert "上限" in ask(program, typed), typed
 
 
 def test_templates_are_listed(bridge, ask, llm):
@@ -200,6 +329,16 @@ def test_explaining_code_uses_a_fence(bridge, ask, llm):
 def test_latin_letters_of_a_title_match_in_either_case(bridge, ask, llm):
     ask(bridge(), "#Linux命令 看磁盘")
     assert "看磁盘" in asked(llm)[0][-1]["content"] and "#" not in asked(llm)[0][-1]["content"].split("看磁盘")[0][:2]
+
+
+def test_a_prompt_file_of_the_predecessor_is_read(bridge, ask, llm):
+    prompts = ('# 注释\n- title: "#周报"\n  prefix: "写成周报："\n  suffix: ""\n- title: "#知乎"\n  prefix: 风格是：用"谢邀"开头。请写：\n  suffix: ""\n'
+               '- title: "#解释代码"\n  prefix: "请解释：\\n```\\n"\n  suffix: "\\n```"\n- title: "#Linux命令"\n  content: "只用命令回答："\n')
+    program = bridge(files={"prompt.yml": prompts})
+    for typed in ("#周报 内容", "#知乎 内容", "#解释代码 x = 1", "#LINUX命令 内容", "#linux命令内容"):
+        ask(program, typed)
+    assert [messages[-1]["content"] for messages in asked(llm)] == [
+        "写成周报：内容", '风格是：用"谢邀"开头。请写：内容', "请解释：\n```\nx = 1\n```", "只用命令回答：内容", "只用命令回答：内容"]
 
 
 def test_own_templates_replace_the_built_in_ones_and_the_longest_title_wins(bridge, ask, llm):
