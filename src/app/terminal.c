@@ -4,6 +4,8 @@
  * program. Lines from a pipe are taken one after another.
  */
 #include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,19 +22,20 @@
 #include "util/log.h"
 #include "util/mem.h"
 
-#define LINE_BYTES_MAX (256 * 1024)
-#define PIPED_BYTES_MAX (4 * 1024 * 1024)
+#define LINE_BYTES_MAX ((size_t)256 * 1024)
+#define CHUNK_BYTES ((size_t)16 * 1024)
 #define PROMPT "> "
 
 struct terminal {
     struct platform platform; /* first: chat knows the terminal by this face */
     struct bridge bridge;
-    struct watch *watch;
+    struct watch *watch; /* NULL for a plain file */
     bool is_tty;
     bool is_answering;
     bool is_prompting; /* libedit has the terminal */
     bool is_ended;     /* no more input */
     bool is_quitting;  /* Ctrl-C at the prompt */
+    bool is_skipping;  /* what comes up to the next line's end belongs to one that is too long */
     struct buf piped;  /* what came through a pipe and is not a message yet */
 };
 
@@ -50,9 +53,14 @@ struct terminal_sink {
 
 static void next_line(struct terminal *terminal);
 
+/* Control characters would steer the terminal, which is for nobody but its owner to do. */
 static void print_text(struct str text)
 {
-    (void)fwrite(text.p, 1, text.n, stdout);
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        if ((c >= ' ' && c != 0x7F) || c == '\n' || c == '\t')
+            (void)putchar(c);
+    }
     (void)fflush(stdout);
 }
 
@@ -154,8 +162,18 @@ static void on_receipt(enum receipt receipt, void *arg)
     next_line(terminal);
 }
 
+static void tell_too_long(void)
+{
+    (void)fprintf(stderr, "这一行太长（超过 %zu 字节），没有发送 this line is too long, not sent\n",
+                  LINE_BYTES_MAX);
+}
+
 static void send_line(struct terminal *terminal, const char *line)
 {
+    if (str_of(line).n > LINE_BYTES_MAX) {
+        tell_too_long();
+        return;
+    }
     if (!utf8_is_valid(str_of(line))) {
         (void)fputs("不是有效的 UTF-8 文字 not valid UTF-8\n", stderr);
         return;
@@ -183,25 +201,27 @@ static void send_line(struct terminal *terminal, const char *line)
     receiver->receive(receiver, &message, on_receipt, terminal);
 }
 
-static void stop_prompting(struct terminal *terminal)
+/* What nobody reads must not wake the loop either. */
+static void stop_listening(struct terminal *terminal)
 {
     if (terminal->is_prompting)
         rl_callback_handler_remove();
     terminal->is_prompting = false;
+    if (terminal->watch)
+        watch_set(terminal->watch, false, false);
 }
 
 static void end_input(struct terminal *terminal)
 {
     terminal->is_ended = true;
-    stop_prompting(terminal);
-    watch_set(terminal->watch, false, false);
+    stop_listening(terminal);
     next_line(terminal);
 }
 
 static void on_line(char *line)
 {
     struct terminal *terminal = the_terminal;
-    stop_prompting(terminal);
+    stop_listening(terminal);
     if (!line) {
         (void)putchar('\n');
         end_input(terminal);
@@ -221,7 +241,11 @@ static char *take_piped_line(struct terminal *terminal)
 {
     struct str text = buf_str(&terminal->piped);
     ptrdiff_t end = str_find(text, STR_LIT("\n"));
-    if (end < 0 && (!terminal->is_ended || text.n == 0))
+    if (end < 0 && text.n > LINE_BYTES_MAX) {
+        terminal->is_skipping = true;
+        buf_clear(&terminal->piped);
+    }
+    if (end < 0 && (!terminal->is_ended || terminal->piped.len == 0))
         return NULL;
     size_t len = end < 0 ? text.n : (size_t)end;
     char *line = xstrndup(text.p, len);
@@ -229,34 +253,55 @@ static char *take_piped_line(struct terminal *terminal)
     return line;
 }
 
+static void send_piped_lines(struct terminal *terminal)
+{
+    for (char *line; !terminal->is_answering && (line = take_piped_line(terminal));) {
+        if (terminal->is_skipping)
+            tell_too_long();
+        else
+            send_line(terminal, line);
+        terminal->is_skipping = false;
+        free(line);
+    }
+}
+
+static void read_piped(void *arg);
+
+/* A plain file cannot be watched for readiness, and need not: it never makes anybody wait. */
+static void listen_for_input(struct terminal *terminal)
+{
+    if (!terminal->watch) {
+        loop_defer(terminal->bridge.loop, read_piped, terminal);
+        return;
+    }
+    if (terminal->is_tty && !terminal->is_prompting) {
+        terminal->is_prompting = true;
+        rl_callback_handler_install(PROMPT, on_line);
+    }
+    watch_set(terminal->watch, true, false);
+}
+
 /* Ready for another message: the prompt, the next piped line, or the end. */
 static void next_line(struct terminal *terminal)
 {
+    if (!terminal->is_tty)
+        send_piped_lines(terminal);
     if (terminal->is_answering)
-        return;
-    if (!terminal->is_tty) {
-        for (char *line; !terminal->is_answering && (line = take_piped_line(terminal));) {
-            send_line(terminal, line);
-            free(line);
-        }
-    } else if (!terminal->is_ended && !terminal->is_prompting) {
-        terminal->is_prompting = true;
-        rl_callback_handler_install(PROMPT, on_line);
-        watch_set(terminal->watch, true, false);
-    }
-    if (terminal->is_ended && !terminal->is_answering)
+        stop_listening(terminal);
+    else if (terminal->is_ended)
         loop_stop(terminal->bridge.loop);
+    else
+        listen_for_input(terminal);
 }
 
-static void read_piped(struct terminal *terminal)
+static void read_piped(void *arg)
 {
-    char chunk[16 * 1024];
+    struct terminal *terminal = arg;
+    char chunk[CHUNK_BYTES];
     ssize_t n = read(STDIN_FILENO, chunk, sizeof(chunk));
-    if (n < 0 && (errno == EINTR || errno == EAGAIN))
-        return;
     if (n > 0)
         (void)buf_add(&terminal->piped, chunk, (size_t)n);
-    if (n <= 0 || buf_status(&terminal->piped) != ST_OK)
+    if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
         end_input(terminal);
     else
         next_line(terminal);
@@ -278,7 +323,7 @@ static void on_interrupt(void *arg)
     if (terminal->is_answering && chat_cancel_answer(terminal->bridge.chat, &key))
         return;
     terminal->is_quitting = true;
-    stop_prompting(terminal);
+    stop_listening(terminal);
     (void)putchar('\n');
     loop_stop(terminal->bridge.loop);
 }
@@ -289,34 +334,46 @@ static void on_terminate(void *arg)
     loop_stop(terminal->bridge.loop);
 }
 
-/* A plain file cannot be watched for readiness, and need not: it never makes anybody wait. */
-static void read_file(struct terminal *terminal)
+/* Line editing takes characters by the locale's encoding; ours is always UTF-8. */
+static void set_utf8_locale(void)
 {
-    while (!terminal->is_ended) {
-        char chunk[16 * 1024];
-        ssize_t n = read(STDIN_FILENO, chunk, sizeof(chunk));
-        if (n > 0)
-            (void)buf_add(&terminal->piped, chunk, (size_t)n);
-        terminal->is_ended = n <= 0 || buf_status(&terminal->piped) != ST_OK;
-    }
+    const char *name = setlocale(LC_CTYPE, "");
+    if (!name || strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+        (void)setlocale(LC_CTYPE, "C.UTF-8");
+}
+
+static bool is_plain(int fd)
+{
+    struct stat info;
+    return fstat(fd, &info) != 0 || (!S_ISFIFO(info.st_mode) && !S_ISSOCK(info.st_mode));
 }
 
 static void start_input(struct terminal *terminal)
 {
-    struct stat info;
     terminal->is_tty = isatty(STDIN_FILENO);
-    if (fstat(STDIN_FILENO, &info) == 0 && (S_ISREG(info.st_mode) || S_ISBLK(info.st_mode))) {
-        read_file(terminal);
-    } else {
+    if (terminal->is_tty || !is_plain(STDIN_FILENO))
         terminal->watch =
             watch_new(terminal->bridge.loop, STDIN_FILENO, "terminal", on_input, terminal);
-        watch_set(terminal->watch, !terminal->is_tty, false);
-    }
-    if (terminal->is_tty)
+    if (terminal->is_tty) {
+        set_utf8_locale();
         puts("DingBridge 终端对话：帮助 查看命令，Ctrl-C 停止回答，Ctrl-D 退出\n"
              "DingBridge in the terminal: 帮助 lists the commands, Ctrl-C stops an answer, Ctrl-D "
              "ends");
+    }
     next_line(terminal);
+}
+
+/* Nobody serves images here, but they lie in a file. */
+static void name_images(struct config *config)
+{
+    if (*config->service_url)
+        return;
+    DB_CLEANUP(free_charp) char *here = getcwd(NULL, 0);
+    bool is_absolute = config->data_dir[0] == '/';
+    char *url = xasprintf("file://%s%s%s", is_absolute || !here ? "" : here, is_absolute ? "" : "/",
+                          config->data_dir);
+    free(config->service_url);
+    config->service_url = url;
 }
 
 int terminal_main(const struct options *options)
@@ -326,20 +383,22 @@ int terminal_main(const struct options *options)
     if (exit_code)
         return exit_code;
     struct terminal terminal = {.platform.ops = &platform_ops};
-    buf_init(&terminal.piped, PIPED_BYTES_MAX);
+    buf_init(&terminal.piped, LINE_BYTES_MAX + CHUNK_BYTES + 1);
     the_terminal = &terminal;
     if (config->log_level > LOG_WARN && config->log_level != LOG_DEBUG)
         config->log_level = LOG_WARN; /* the log shares the screen with the conversation */
+    name_images(config);
     exit_code = bridge_open(&terminal.bridge, config);
     if (exit_code == 0)
         exit_code = bridge_open_chat(&terminal.bridge, &terminal.platform, "terminal.db");
     if (exit_code == 0) {
         loop_on_signal(terminal.bridge.loop, SIGINT, on_interrupt, &terminal);
         loop_on_signal(terminal.bridge.loop, SIGTERM, on_terminate, &terminal);
+        loop_on_signal(terminal.bridge.loop, SIGHUP, on_terminate, &terminal);
         start_input(&terminal);
         loop_run(terminal.bridge.loop);
     }
-    stop_prompting(&terminal);
+    stop_listening(&terminal);
     bridge_quiesce(&terminal.bridge);
     watch_free(terminal.watch);
     bridge_close(&terminal.bridge);

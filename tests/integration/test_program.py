@@ -1,8 +1,12 @@
 """The command line, the configuration, demo mode and the terminal."""
+import fcntl
 import os
+import pathlib
 import pty
 import re
+import signal
 import subprocess
+import termios
 
 import pytest
 
@@ -133,51 +137,195 @@ def test_chat_takes_lines_from_a_pipe(tmp_path, llm):
     assert "回答：第一句（前面有 0 条）" in result.stdout and "回答：第二句（前面有 2 条）" in result.stdout and "余额" in result.stdout
 
 
+def test_chat_takes_lines_from_a_file_and_from_nothing(tmp_path, llm):
+    environment = {"PATH": os.environ["PATH"], "BASE_URL": llm.url, "MODEL": "test-model"}
+    (tmp_path / "lines").write_text("第一句\r\n第二句")
+    for name, expected in (("lines", ("回答：第一句（", "回答：第二句（")), ("/dev/null", ())):
+        with open(tmp_path / name) as lines:
+            result = subprocess.run([BINARY, "chat"], cwd=tmp_path, env=environment, stdin=lines, capture_output=True, text=True, timeout=20)
+        assert result.returncode == 0, result.stderr
+        assert all(text in result.stdout for text in expected)
+
+
+def test_chat_takes_more_from_a_pipe_than_it_keeps_in_memory(tmp_path, llm):
+    llm.script({"text": "好", "times": 1000})
+    lines = [f"{number:02}" + "长" * 70000 for number in range(25)]
+    result = run(tmp_path, "chat", environment={"BASE_URL": llm.url, "MODEL": "test-model"}, stdin="\n".join(lines) + "\n" + "x" * 300000 + "\n最后")
+    assert result.returncode == 0, result.stderr
+    assert [entry["json"]["messages"][-1]["content"] for entry in llm.journal()] == [*lines, "最后"]
+    assert result.stderr.count("太长") == 1
+
+
+def test_chat_shows_where_an_image_is(tmp_path):
+    result = run(tmp_path, "chat", stdin="#图片 猫\n")
+    path = re.search(r"file://(/\S+\.png)", result.stdout).group(1)
+    assert pathlib.Path(path).read_bytes().startswith(b"\x89PNG")
+
+
+def test_chat_keeps_the_models_control_characters_from_the_terminal(tmp_path, llm):
+    llm.script({"text": "一\x1b]0;title\x07二\x1b[31m三\n四\t五", "chunk": 1})
+    result = run(tmp_path, "chat", environment={"BASE_URL": llm.url, "MODEL": "test-model"}, stdin="问\n")
+    assert "一]0;title二[31m三\n四\t五" in result.stdout
+
+
 class Terminal:
     """The program on a terminal of its own."""
 
     def __init__(self, directory, environment):
-        self.main, side = pty.openpty()
+        self.main, self.side = pty.openpty()
         clean = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TERM": "xterm", "USER": "tester", "HOME": str(directory), **environment}
-        self.process = subprocess.Popen([BINARY, "chat"], cwd=directory, env=clean, stdin=side, stdout=side, stderr=side, start_new_session=True,
-                                        preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0))
-        os.close(side)
+        self.process = subprocess.Popen([BINARY, "chat"], cwd=directory, env=clean, stdin=self.side, stdout=self.side, stderr=self.side,
+                                        start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         os.set_blocking(self.main, False)
         self.seen = b""
 
     def type(self, text):
-        os.write(self.main, text.encode())
+        data = text.encode()
+        while data:
+            try:
+                data = data[os.write(self.main, data):]
+            except BlockingIOError:
+                self.read()
+
+    def read(self):
+        try:
+            self.seen += os.read(self.main, 65536)
+        except OSError:
+            pass
 
     def wait(self, text):
         """Until the text stands there; what comes behind it is left for the next wait."""
         def found():
-            try:
-                self.seen += os.read(self.main, 65536)
-            except (BlockingIOError, OSError):
-                pass
+            self.read()
             return text.encode() in self.seen
         wait_for(found, f"{text!r} on the terminal")
         self.seen = self.seen.split(text.encode(), 1)[1]
 
+    def ask(self, typed, answer):
+        self.wait("> ")
+        self.type(typed)
+        self.wait(answer)
 
-def test_chat_on_a_terminal_edits_streams_and_stops(tmp_path, llm):
-    terminal = Terminal(tmp_path, {"BASE_URL": llm.url, "MODEL": "test-model"})
-    terminal.wait("> ")
-    terminal.type("hellx\x7fo\r")
-    terminal.wait("回答：hello")
+    def is_edited(self):
+        """True while the program has taken line editing over."""
+        return not termios.tcgetattr(self.side)[3] & termios.ICANON
+
+    def cpu_s(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def end(self, expect=0):
+        assert self.process.wait(20) == expect
+        assert not self.is_edited()
+        self.close()
+
+    def close(self):
+        os.close(self.side)
+        os.close(self.main)
+
+
+@pytest.fixture
+def terminal(tmp_path, llm):
+    """A function that starts the program on a terminal against the double."""
+    started = []
+
+    def start(**environment):
+        started.append(Terminal(tmp_path, {"BASE_URL": llm.url, "MODEL": "test-model", **environment}))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.wait()
+
+
+def test_chat_on_a_terminal_edits_streams_and_stops(terminal, llm):
+    terminal = terminal()
+    terminal.ask("hellx\x7fo\r", "回答：hello（")
     llm.script({"text": "慢慢说的话" * 100, "stutter": 0.1})
-    terminal.wait("> ")
-    terminal.type("slow\r")
-    terminal.wait("慢慢说的话")
+    terminal.ask("slow\r", "慢慢说的话")
     terminal.type("\x03")
     terminal.wait("已停止")
-    terminal.wait("> ")
-    terminal.type("again\r")
-    terminal.wait("回答：again")
+    terminal.ask("again\r", "回答：again（")
     terminal.wait("> ")
     terminal.type("\x04")
-    assert terminal.process.wait(20) == 0
-    os.close(terminal.main)
+    terminal.end()
+
+
+@pytest.mark.parametrize("locale", ["C.UTF-8", "C", "zh_CN.GBK", ""])
+def test_chat_edits_chinese_characters_whole(terminal, locale):
+    terminal = terminal(LANG=locale)
+    terminal.ask("你好吗\x7f呀🎉\x7f\r", "回答：你好呀（")
+    terminal.ask("你吗\x1b[D好\r", "回答：你好吗（")
+    terminal.ask("\x1b[A\x1b[A\r", "回答：你好呀（")  # the one before the last, from the history
+    terminal.wait("> ")
+    terminal.type("\x04")
+    terminal.end()
+
+
+def test_chat_takes_a_long_line_and_shows_an_answer_of_many_lines(terminal, llm):
+    terminal = terminal()
+    question = "长" * 5000
+    llm.script({"text": "第一行\n\n```c\nint main(void);\n```\n最后一行"})
+    terminal.ask(question + "\r", "第一行\r\n\r\n```c\r\nint main(void);\r\n```\r\n最后一行\r\n")
+    assert llm.journal()[0]["json"]["messages"][-1]["content"] == question
+    terminal.wait("> ")
+    terminal.type("\x04")
+    terminal.end()
+
+
+def test_chat_ends_cleanly_on_ctrl_c_at_the_prompt(terminal):
+    terminal = terminal()
+    terminal.wait("> ")
+    wait_for(terminal.is_edited, "the prompt")
+    terminal.type("half a line")
+    terminal.wait("half a line")
+    terminal.type("\x03")
+    terminal.end()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("is_answering", [False, True])
+def test_chat_gives_the_terminal_back_on_a_signal(terminal, llm, number, is_answering):
+    terminal = terminal()
+    if is_answering:
+        llm.script({"text": "慢慢说的话" * 100, "stutter": 0.1})
+        terminal.ask("slow\r", "慢慢说的话")
+    else:
+        terminal.wait("> ")
+        wait_for(terminal.is_edited, "the prompt")
+    terminal.process.send_signal(number)
+    terminal.end()
+
+
+def test_chat_stops_asking_for_a_balance(terminal, llm):
+    terminal = terminal()
+    llm.script({"delay": 60, "times": 9})
+    terminal.wait("> ")
+    terminal.type("余额\r")
+    wait_for(llm.journal, "the request")
+    terminal.type("\x03")
+    terminal.wait("已停止")
+    llm.script()
+    terminal.ask("again\r", "回答：again（")
+    terminal.wait("> ")
+    terminal.type("\x04")
+    terminal.end()
+
+
+def test_chat_waits_quietly_while_somebody_types_ahead(terminal, llm):
+    terminal = terminal()
+    llm.script({"text": "慢慢说的话", "chunk": 1, "stutter": 0.4})
+    terminal.ask("slow\r", "慢")
+    before = terminal.cpu_s()
+    terminal.type("next\n")
+    terminal.wait("话")
+    assert terminal.cpu_s() - before < 0.5
+    terminal.wait("回答：next（")
+    terminal.wait("> ")
+    terminal.type("\x04")
+    terminal.end()
 
 
 def test_every_key_and_command_is_in_both_readmes():
