@@ -4,8 +4,6 @@
  * program. Lines from a pipe are taken one after another.
  */
 #include <errno.h>
-#include <langinfo.h>
-#include <locale.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +11,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include <editline/readline.h>
-
 #include "app/bridge.h"
 #include "app/commands.h"
+#include "app/line_editor.h"
 #include "util/buf.h"
 #include "util/crypto.h"
 #include "util/log.h"
@@ -29,18 +26,15 @@
 struct terminal {
     struct platform platform; /* first: chat knows the terminal by this face */
     struct bridge bridge;
-    struct watch *watch; /* NULL for a plain file */
-    bool is_tty;
+    struct watch *watch;        /* NULL for a plain file */
+    struct line_editor *editor; /* NULL where nobody types */
     bool is_answering;
-    bool is_prompting; /* libedit has the terminal */
+    bool is_prompting; /* the line editor has the terminal */
     bool is_ended;     /* no more input */
     bool is_quitting;  /* Ctrl-C at the prompt */
     bool is_skipping;  /* what comes up to the next line's end belongs to one that is too long */
     struct buf piped;  /* what came through a pipe and is not a message yet */
 };
-
-/* libedit's line callback has no argument of ours. */
-static struct terminal *the_terminal;
 
 struct terminal_sink {
     struct sink sink; /* first */
@@ -204,8 +198,8 @@ static void send_line(struct terminal *terminal, const char *line)
 /* What nobody reads must not wake the loop either. */
 static void stop_listening(struct terminal *terminal)
 {
-    if (terminal->is_prompting)
-        rl_callback_handler_remove();
+    if (terminal->editor)
+        line_editor_stop(terminal->editor);
     terminal->is_prompting = false;
     if (terminal->watch)
         watch_set(terminal->watch, false, false);
@@ -216,23 +210,6 @@ static void end_input(struct terminal *terminal)
     terminal->is_ended = true;
     stop_listening(terminal);
     next_line(terminal);
-}
-
-static void on_line(char *line)
-{
-    struct terminal *terminal = the_terminal;
-    stop_listening(terminal);
-    if (!line) {
-        (void)putchar('\n');
-        end_input(terminal);
-        return;
-    }
-    if (*line)
-        add_history(line);
-    send_line(terminal, line);
-    free(line);
-    if (!terminal->is_answering)
-        next_line(terminal);
 }
 
 /* The next complete line of what came through the pipe; NULL when there is none yet. The caller
@@ -274,17 +251,16 @@ static void listen_for_input(struct terminal *terminal)
         loop_defer(terminal->bridge.loop, read_piped, terminal);
         return;
     }
-    if (terminal->is_tty && !terminal->is_prompting) {
-        terminal->is_prompting = true;
-        rl_callback_handler_install(PROMPT, on_line);
-    }
+    if (terminal->editor)
+        line_editor_start(terminal->editor);
+    terminal->is_prompting = terminal->editor != NULL;
     watch_set(terminal->watch, true, false);
 }
 
 /* Ready for another message: the prompt, the next piped line, or the end. */
 static void next_line(struct terminal *terminal)
 {
-    if (!terminal->is_tty)
+    if (!terminal->editor)
         send_piped_lines(terminal);
     if (terminal->is_answering)
         stop_listening(terminal);
@@ -307,13 +283,30 @@ static void read_piped(void *arg)
         next_line(terminal);
 }
 
+static void read_key(struct terminal *terminal)
+{
+    struct str line;
+    enum line_editor_event event = line_editor_read(terminal->editor, &line);
+    if (event == LINE_EDITOR_MORE)
+        return;
+    stop_listening(terminal);
+    if (event == LINE_EDITOR_END) {
+        (void)putchar('\n');
+        end_input(terminal);
+        return;
+    }
+    DB_CLEANUP(free_charp) char *text = xstrndup(line.p, line.n);
+    send_line(terminal, text);
+    next_line(terminal);
+}
+
 static void on_input(int fd, bool is_readable, bool is_writable, void *arg)
 {
     struct terminal *terminal = arg;
-    if (!terminal->is_tty)
+    if (!terminal->editor)
         read_piped(terminal);
     else if (terminal->is_prompting)
-        rl_callback_read_char();
+        read_key(terminal);
 }
 
 static void on_interrupt(void *arg)
@@ -334,32 +327,31 @@ static void on_terminate(void *arg)
     loop_stop(terminal->bridge.loop);
 }
 
-/* Line editing takes characters by the locale's encoding; ours is always UTF-8. */
-static void set_utf8_locale(void)
-{
-    const char *name = setlocale(LC_CTYPE, "");
-    if (!name || strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
-        (void)setlocale(LC_CTYPE, "C.UTF-8");
-}
-
 static bool is_plain(int fd)
 {
     struct stat info;
     return fstat(fd, &info) != 0 || (!S_ISFIFO(info.st_mode) && !S_ISSOCK(info.st_mode));
 }
 
+static void on_resize(void *arg)
+{
+    struct terminal *terminal = arg;
+    line_editor_resize(terminal->editor);
+}
+
 static void start_input(struct terminal *terminal)
 {
-    terminal->is_tty = isatty(STDIN_FILENO);
-    if (terminal->is_tty || !is_plain(STDIN_FILENO))
-        terminal->watch =
-            watch_new(terminal->bridge.loop, STDIN_FILENO, "terminal", on_input, terminal);
-    if (terminal->is_tty) {
-        set_utf8_locale();
+    struct loop *loop = terminal->bridge.loop;
+    if (isatty(STDIN_FILENO)) {
+        terminal->editor = line_editor_new(PROMPT);
+        if (terminal->editor)
+            loop_on_signal(loop, SIGWINCH, on_resize, terminal);
         puts("DingBridge 终端对话：帮助 查看命令，Ctrl-C 停止回答，Ctrl-D 退出\n"
              "DingBridge in the terminal: 帮助 lists the commands, Ctrl-C stops an answer, Ctrl-D "
              "ends");
     }
+    if (terminal->editor || !is_plain(STDIN_FILENO))
+        terminal->watch = watch_new(loop, STDIN_FILENO, "terminal", on_input, terminal);
     next_line(terminal);
 }
 
@@ -384,7 +376,6 @@ int terminal_main(const struct options *options)
         return exit_code;
     struct terminal terminal = {.platform.ops = &platform_ops};
     buf_init(&terminal.piped, LINE_BYTES_MAX + CHUNK_BYTES + 1);
-    the_terminal = &terminal;
     if (config->log_level > LOG_WARN && config->log_level != LOG_DEBUG)
         config->log_level = LOG_WARN; /* the log shares the screen with the conversation */
     name_images(config);
@@ -401,6 +392,7 @@ int terminal_main(const struct options *options)
     stop_listening(&terminal);
     bridge_quiesce(&terminal.bridge);
     watch_free(terminal.watch);
+    line_editor_free(terminal.editor);
     bridge_close(&terminal.bridge);
     buf_done(&terminal.piped);
     return exit_code;
