@@ -141,13 +141,14 @@ static void on_resume_timer(void *arg)
 {
     struct chat *chat = arg;
     chat->resume_timer = NULL;
-    load_page(chat);
+    if (!chat->is_draining)
+        load_page(chat);
 }
 
 static void on_page(const struct store_unfinished_result *result, void *arg)
 {
     struct chat *chat = arg;
-    if (chat->is_stopped)
+    if (chat->is_stopped || chat->is_draining) /* the next start takes them up */
         return;
     if (result->status != ST_OK) {
         chat->resume_tries++;
@@ -215,7 +216,8 @@ void chat_turn_ended(struct chat *chat)
 {
     if (chat->is_stopped)
         return;
-    if (chat->is_resume_paused && chat->stats.turns_open < chat->settings.max_pending / 4)
+    if (chat->is_resume_paused && !chat->is_draining &&
+        chat->stats.turns_open <= chat->settings.max_pending / 4)
         load_page(chat);
     if (chat->is_draining && chat->stats.turns_open == 0) {
         timer_cancel(&chat->drain_timer);

@@ -188,6 +188,12 @@ static void on_accepted(const struct store_accepted *accepted, void *arg)
     turn_step(turn);
 }
 
+static void refuse_too_large(void *arg)
+{
+    const struct store_accepted refused = {.status = ST_TOO_LARGE};
+    on_accepted(&refused, arg);
+}
+
 void turn_receive(struct chat *chat, const struct message *message, receipt_fn receipt,
                   void *receipt_arg)
 {
@@ -196,9 +202,8 @@ void turn_receive(struct chat *chat, const struct message *message, receipt_fn r
     turn->receipt_arg = receipt_arg;
     struct buf payload = BUF_INIT(RECORD_BYTES_MAX);
     if (json_write(turn->record, &payload) != ST_OK) {
-        struct store_accepted refused = {.status = ST_TOO_LARGE};
         buf_done(&payload);
-        on_accepted(&refused, turn);
+        loop_defer(chat->loop, refuse_too_large, turn);
         return;
     }
     char day[CLOCK_DAY_SIZE];

@@ -286,6 +286,9 @@ bool turn_cancel_answer(struct turn *turn)
     return true;
 }
 
+/* The end of the year 9999: what a provider puts behind it means that there is no end. */
+#define EXPIRES_MAX_S 253402300799
+
 static void put_amount(struct turn *turn, enum word word, double amount, enum llm_money money)
 {
     static const char *const signs[] = {
@@ -305,12 +308,12 @@ static void put_balance_line(struct turn *turn, const struct llm_balance_line *l
         turn_put(turn, WORD_BALANCE_UNLIMITED, NULL);
     else if (line->has_left)
         put_amount(turn, WORD_BALANCE_LEFT, line->left, line->money);
-    if (line->expires_s > 0) {
+    if (line->expires_s > EXPIRES_MAX_S || line->expires_s == 0) {
+        turn_put(turn, WORD_BALANCE_NEVER, NULL);
+    } else if (line->expires_s > 0) {
         char until[CLOCK_HM_SIZE];
         clock_local_minute(line->expires_s * 1000, until);
         turn_put(turn, WORD_BALANCE_EXPIRES, (const char *const[]){until, NULL});
-    } else if (line->expires_s == 0) {
-        turn_put(turn, WORD_BALANCE_NEVER, NULL);
     }
 }
 
