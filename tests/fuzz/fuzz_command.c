@@ -38,6 +38,8 @@ static void check_route(struct str typed, const struct template *templates, size
     assert(route.command == again.command && route.template == again.template);
     assert(!route.command || !route.template);
     check_inside(route.argument, typed);
+    if (utf8_is_valid(typed) && (!route.template || utf8_is_valid(str_of(route.template->title))))
+        assert(utf8_is_valid(route.argument));
 
     if (route.command) {
         assert(is_command(route.command, typed));
@@ -62,7 +64,7 @@ static void check_message(const struct message *message, const struct template *
     struct str whole = str_of(message->text);
     struct str typed = route_typed(message);
     check_inside(typed, whole);
-    if (utf8_is_valid(whole))
+    if (utf8_is_valid(whole) && utf8_is_valid(str_of(message->robot_nick)))
         assert(utf8_is_valid(typed));
 
     size_t n;
