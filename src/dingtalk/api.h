@@ -7,13 +7,13 @@
 #ifndef DB_DINGTALK_API_H
 #define DB_DINGTALK_API_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "chat/platform.h"
 #include "net/http_client.h"
 #include "net/loop.h"
+#include "util/json.h"
 
 struct api;
 

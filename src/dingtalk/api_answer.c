@@ -1,9 +1,8 @@
 #include "dingtalk/api_answer.h"
+#include "util/json.h"
 
 #include <stdio.h>
 #include <string.h>
-
-#include "util/json.h"
 
 struct meaning {
     const char *word; /* a code, or its beginning when it ends in '*' */

@@ -2,9 +2,8 @@
 #ifndef DB_DINGTALK_API_ANSWER_H
 #define DB_DINGTALK_API_ANSWER_H
 
-#include <jansson.h>
-
 #include "dingtalk/api.h"
+#include "util/json.h"
 
 struct api_reading {
     enum api_result result;

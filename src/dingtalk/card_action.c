@@ -1,5 +1,4 @@
 #include "dingtalk/card_action.h"
-
 #include "util/json.h"
 
 /* A value that may be JSON inside a string. The caller owns the result; NULL when it is neither. */

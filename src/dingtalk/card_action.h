@@ -5,9 +5,9 @@
 #ifndef DB_DINGTALK_CARD_ACTION_H
 #define DB_DINGTALK_CARD_ACTION_H
 
-#include <jansson.h>
 #include <stdbool.h>
 
+#include "util/json.h"
 #include "util/status.h"
 #include "util/str.h"
 

@@ -1,6 +1,5 @@
 #include "dingtalk/card_body.h"
 
-#include <jansson.h>
 #include <stdio.h>
 
 #include "util/crypto.h"
