@@ -27,7 +27,8 @@ const char *values_nearest_key(struct str name)
     size_t n;
     const struct config_key *keys = config_keys(&n);
     const char *nearest = NULL;
-    size_t best = name.n / 3 + 1; /* further away is another word */
+    /* Two letters changed places, or one in four is wrong: further away is another word. */
+    size_t best = name.n < 8 ? 2 : name.n / 4;
     for (size_t i = 0; i < n; i++) {
         size_t d = str_distance(name, str_of(keys[i].name));
         if (d <= best && (!nearest || d < best)) {

@@ -1,7 +1,9 @@
 #include "config/yaml_file.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +79,46 @@ static void blank_tabs(char *text)
     }
 }
 
+/* A code unit of UTF-16 as JSON escapes it, between `first` and `last`; 0 for anything else. */
+static uint32_t escaped_unit(const char *p, uint32_t first, uint32_t last)
+{
+    uint32_t unit = 0;
+    if (p[0] != '\\' || p[1] != 'u')
+        return 0;
+    for (size_t i = 2; i < 6; i++) {
+        if (!isxdigit((unsigned char)p[i]))
+            return 0;
+        int letter = tolower((unsigned char)p[i]);
+        unit = unit << 4 | (uint32_t)(letter <= '9' ? letter - '0' : letter - 'a' + 10);
+    }
+    return unit >= first && unit <= last ? unit : 0;
+}
+
+/* JSON escapes a character beyond U+FFFF as two surrogates, which YAML does not know; such a pair
+ * becomes the character itself. Gives the new length. */
+static size_t join_surrogates(char *text)
+{
+    char *out = text;
+    for (const char *p = text; *p;) {
+        uint32_t high = escaped_unit(p, 0xD800, 0xDBFF);
+        uint32_t low = high ? escaped_unit(p + 6, 0xDC00, 0xDFFF) : 0;
+        if (low) {
+            uint32_t cp = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
+            *out++ = (char)(0xF0 | cp >> 18);
+            *out++ = (char)(0x80 | (cp >> 12 & 0x3F));
+            *out++ = (char)(0x80 | (cp >> 6 & 0x3F));
+            *out++ = (char)(0x80 | (cp & 0x3F));
+            p += 12;
+            continue;
+        }
+        if (p[0] == '\\' && p[1])
+            *out++ = *p++;
+        *out++ = *p++;
+    }
+    *out = '\0';
+    return (size_t)(out - text);
+}
+
 static enum status parse(struct str text, yaml_document_t *ret_document, struct error *ret_err)
 {
     yaml_parser_t parser;
@@ -101,6 +143,7 @@ enum status yaml_file_load(const char *file, struct yaml_file **ret_yaml, struct
     if (status == ST_OK && text.len > 0 && str_ends(str_of(file), STR_LIT(".json"))) {
         blank_comments(text.data);
         blank_tabs(text.data);
+        buf_truncate(&text, join_surrogates(text.data));
     }
     if (status == ST_OK)
         status = parse(buf_str(&text), &yaml->document, ret_err);

@@ -28,7 +28,10 @@ def test_help(bridge, ask, llm, typed):
 
 
 def test_help_of_the_operator_replaces_it(bridge, ask):
-    assert "请找小王" in ask(bridge(help="请找小王"), "帮助")
+    program = bridge(help="### 请找小王\n\n第二行")
+    for typed in ("", "帮助"):
+        text = ask(program, typed)
+        assert "### 请找小王\n\n第二行" in text and "单聊" not in text
 
 
 def test_a_mention_of_somebody_else_is_part_of_the_question(bridge, ask, llm):

@@ -87,12 +87,22 @@ def test_the_environment_beats_the_file(bridge, ask, llm):
 def test_configuration_by_environment_alone(bridge, ask, llm):
     program = bridge(raw="", environment={"BASE_URL": llm.url, "MODEL": "test-model", "PORT": "0", "WEBHOOK_HOSTS": "127.0.0.1"})
     assert "回答：" in ask(program, "你好")
+    assert "authorization" not in llm.journal()[0]["headers"]  # no key: none is invented
+    assert "演示" not in program.text()
 
 
 def test_no_key_and_no_base_url_is_an_error_and_not_demo_mode(tmp_path):
     (tmp_path / "config.yml").write_text("port: 0\n")
     result = run(tmp_path, "serve")
     assert result.returncode == 78 and "api_key" in result.stderr and "演示" not in result.stderr
+
+
+@pytest.mark.parametrize("name, text", [("config.yml", ""), ("config.yml", "# nothing yet\n"), ("config.json", "{}"), ("config.yml", "a: [\n")])
+def test_a_configuration_however_poor_is_never_answered_with_demo_mode(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    for command in ("serve", "chat", "check"):
+        result = run(tmp_path, command)
+        assert result.returncode == 78 and "演示" not in result.stdout + result.stderr
 
 
 def test_a_missing_file_is_told(tmp_path):

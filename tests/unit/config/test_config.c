@@ -259,6 +259,63 @@ static void an_unknown_key_is_a_warning_with_the_nearest_one(void **state)
     unload(&loaded);
 }
 
+static void only_a_slip_of_the_keys_is_taken_for_another_key(void **state)
+{
+    struct loaded loaded = load(KEY "deny_users: [a]\nallow_users: [a]\nvip_users: [a]\nprot: 1\n"
+                                    "defualt_mode: 1\napikey: 1\n");
+    assert_int_equal(loaded.status, ST_OK);
+    assert_false(is_told(&loaded, false, "admin_users"));
+    assert_true(is_told(&loaded, false, "port?"));
+    assert_true(is_told(&loaded, false, "default_mode?"));
+    assert_true(is_told(&loaded, false, "api_key?"));
+    unload(&loaded);
+}
+
+static void the_predecessors_file_is_read(void **state)
+{
+    struct loaded loaded = load(
+        "# openai api_key\napi_key: \"xxxxxxxxx\"\nbase_url: \"\"\nmodel: \"gpt-3.5-turbo\"\n"
+        "session_timeout: \"600s\"\nhttp_proxy: \"\"\ndefault_mode: \"单聊\"\nmax_request: 0\n"
+        "port: \"8090\"\nservice_url: \"http://xxxxxx\"\nlog_level: \"info\"\n"
+        "app_secrets: [\"one\",\"two\"]\nhelp: \"### 一\\n\\n二\"\nmax_answer_len: 2048\n"
+        "max_text: 4096\ncredentials:\n  - client_id: \"id\"\n    client_secret: \"secret\"\n");
+    assert_int_equal(loaded.status, ST_OK);
+    assert_int_equal(loaded.problems.n, 0);
+    assert_int_equal(loaded.config->session_timeout_s, 600);
+    assert_int_equal(loaded.config->port, 8090);
+    assert_string_equal(loaded.config->model, "gpt-3.5-turbo");
+    assert_string_equal(loaded.config->base_url, "");
+    assert_string_equal(loaded.config->help, "### 一\n\n二");
+    assert_int_equal(loaded.config->app_secrets.n, 2);
+    unload(&loaded);
+    static char variables[][40] = {"APIKEY=k",
+                                   "BASE_URL=http://x",
+                                   "MODEL=m",
+                                   "SESSION_TIMEOUT=60",
+                                   "HTTP_PROXY=http://p:1",
+                                   "DEFAULT_MODE=串聊",
+                                   "MAX_REQUEST=3",
+                                   "PORT=81",
+                                   "SERVICE_URL=http://s"};
+    char *environment[10] = {NULL};
+    for (size_t i = 0; i < 9; i++)
+        environment[i] = variables[i];
+    struct config_problems problems = {0};
+    struct config *config = NULL;
+    assert_int_equal(config_load("", environment, NULL, &config, &problems), ST_OK);
+    assert_string_equal(config->api_key, "k");
+    assert_string_equal(config->base_url, "http://x");
+    assert_string_equal(config->model, "m");
+    assert_int_equal(config->session_timeout_s, 60);
+    assert_string_equal(config->http_proxy, "http://p:1");
+    assert_int_equal(config->default_mode, CONFIG_MODE_CHAIN);
+    assert_int_equal(config->max_request, 3);
+    assert_int_equal(config->port, 81);
+    assert_string_equal(config->service_url, "http://s");
+    config_free(config);
+    config_problems_done(&problems);
+}
+
 static void of_a_key_written_twice_the_later_counts_and_is_told(void **state)
 {
     struct loaded loaded = load(KEY "port: 1\nport: 2\n");
@@ -282,6 +339,16 @@ static void json_with_comments_and_tabs_is_read(void **state)
     assert_int_equal(loaded.config->port, 8091);
     assert_int_equal(loaded.config->max_request, 3);
     assert_int_equal(loaded.config->default_mode, CONFIG_MODE_CHAIN);
+    unload(&loaded);
+    loaded = load_all(".json",
+                      str_of("{\"api_key\": \"k\", \"help\": \"\\ud83d\\udc4b\\n\\u4f60 "
+                             "\\\\ud83d\\\\udc4b\", \"port\": 1}"),
+                      NULL);
+    assert_int_equal(loaded.status, ST_OK);
+    assert_string_equal(loaded.config->help, "👋\n你 \\ud83d\\udc4b");
+    unload(&loaded);
+    loaded = load_all(".json", str_of("{\"help\":\n\"\\ud83d alone\"}"), NULL);
+    assert_true(is_told(&loaded, true, ".json:2: "));
     unload(&loaded);
     loaded = load_all(".json", str_of("{\n/* a\nb */\n\"port\": -1, \"api_key\": \"k\"}"), NULL);
     assert_true(is_told(&loaded, true, ".json:4: port"));
@@ -469,6 +536,8 @@ int main(void)
         cmocka_unit_test(an_answer_share_that_leaves_no_context_is_told),
         cmocka_unit_test(a_bad_secret_is_not_repeated_in_the_problem),
         cmocka_unit_test(an_unknown_key_is_a_warning_with_the_nearest_one),
+        cmocka_unit_test(only_a_slip_of_the_keys_is_taken_for_another_key),
+        cmocka_unit_test(the_predecessors_file_is_read),
         cmocka_unit_test(of_a_key_written_twice_the_later_counts_and_is_told),
         cmocka_unit_test(json_with_comments_and_tabs_is_read),
         cmocka_unit_test(the_environment_beats_the_file_and_empty_variables_count_for_nothing),
