@@ -64,6 +64,13 @@ static char *copy(const char *text)
     return xstrdup(text ? text : "");
 }
 
+/* Nobody waits longer for an answer, and a model can go on thinking for ever. */
+static int64_t max_ask_ms(int64_t timeout_ms)
+{
+    const int64_t least_ms = 30LL * 60 * 1000;
+    return timeout_ms * 10 > least_ms ? timeout_ms * 10 : least_ms;
+}
+
 struct llm *openai_new(struct loop *loop, struct http_client *client, struct work *work,
                        const struct openai_settings *settings)
 {
@@ -82,6 +89,7 @@ struct llm *openai_new(struct loop *loop, struct http_client *client, struct wor
         .temperature = settings->temperature,
         .max_answer_tokens = settings->max_answer_tokens,
         .timeout_ms = settings->timeout_ms,
+        .max_ask_ms = max_ask_ms(settings->timeout_ms),
         .image_timeout_ms = settings->image_timeout_ms,
         .get_timeout_ms = 10000,
         .max_answer_bytes = settings->max_answer_bytes,

@@ -53,6 +53,7 @@ struct ask {
     int n_tries;
     int n_retries;
     int64_t waited_ms;
+    int64_t deadline_ms; /* of the loop's clock, over all tries */
 
     struct buf body;  /* of the request */
     uint64_t http_id; /* 0: none runs */
@@ -177,10 +178,15 @@ static void hand_over(struct ask *ask)
 
 /* --- after a try ------------------------------------------------------------------------------ */
 
+static int64_t time_left_ms(const struct ask *ask)
+{
+    return ask->deadline_ms - loop_now_ms(ask->exchange.openai->loop);
+}
+
 /* True when the refusal named something that can be written differently; then it is being sent. */
 static bool try_repair(struct ask *ask)
 {
-    if (ask->n_repairs >= OPENAI_REPAIRS_MAX)
+    if (ask->n_repairs >= OPENAI_REPAIRS_MAX || time_left_ms(ask) <= 0)
         return false;
     const struct openai *openai = ask->exchange.openai;
     enum openai_repair repair = openai_repair_for(&ask->problem, ask->repairs);
@@ -228,7 +234,7 @@ static void conclude(struct ask *ask, const struct http_response *response)
         return;
     int64_t delay_ms =
         openai_retry_delay_ms(openai, &ask->problem, response, ask->n_retries, ask->waited_ms);
-    if (delay_ms < 0) {
+    if (delay_ms < 0 || time_left_ms(ask) <= delay_ms) {
         finish(ask);
         return;
     }
@@ -391,6 +397,7 @@ static void send_request(struct ask *ask)
         .max_body_bytes = ANSWER_BODY_BYTES(openai->max_answer_bytes),
         .first_byte_timeout_ms = openai->timeout_ms,
         .idle_timeout_ms = openai->timeout_ms,
+        .total_timeout_ms = time_left_ms(ask),
     };
     ask->http_id = http_client_start(openai->client, &request, &handlers, ask);
 }
@@ -425,6 +432,7 @@ uint64_t openai_ask_start(struct openai *openai, const struct llm_message *messa
         .body = BUF_INIT(REQUEST_BYTES_MAX),
         .error_body = BUF_INIT(ERROR_BODY_BYTES_MAX),
         .repairs = openai->repairs,
+        .deadline_ms = loop_now_ms(openai->loop) + openai->max_ask_ms,
     };
     uint64_t id = openai_exchange_add(openai, &ask->exchange, cancel);
     if (copy_messages(ask, messages, n_messages)) {

@@ -11,6 +11,7 @@
 #include "util/mem.h"
 
 #define REASON_BYTES_MAX 200
+#define PROXY_DENIED 407
 #define ERROR_BYTES_MAX ((size_t)64 * 1024) /* more is no error message, and long to parse */
 
 /* What peers write into `code` and `type`, whatever the HTTP status beside it. */
@@ -347,7 +348,7 @@ static void judge_transfer(const struct http_response *response, struct openai_p
 {
     enum llm_failure failure = LLM_FAIL_INTERNAL;
     bool is_retryable = false;
-    bool has_begun = response->http_status != 0;
+    bool has_begun = response->http_status != 0 && response->http_status != PROXY_DENIED;
     switch (response->error.status) {
     case ST_TIMEOUT:
         failure = LLM_FAIL_TIMEOUT;
@@ -356,7 +357,7 @@ static void judge_transfer(const struct http_response *response, struct openai_p
     case ST_NET:
     case ST_TLS:
         failure = has_begun ? LLM_FAIL_CUT : LLM_FAIL_CONNECT;
-        is_retryable = response->error.code != 407; /* the proxy wants another password */
+        is_retryable = response->error.code != PROXY_DENIED; /* the proxy wants another password */
         break;
     case ST_PROTOCOL:
         failure = has_begun ? LLM_FAIL_CUT : LLM_FAIL_GARBLED;
@@ -389,8 +390,8 @@ void openai_classify(const struct http_response *response, struct str body,
                      struct openai_problem *ret_problem)
 {
     int http_status = response->http_status;
-    /* A refusal whose body was cut is a refusal all the same. */
-    if (http_status < 300 && response->error.status != ST_OK) {
+    /* A refusal whose body was cut is a refusal all the same, unless it is the proxy's. */
+    if ((http_status < 300 || http_status == PROXY_DENIED) && response->error.status != ST_OK) {
         judge_transfer(response, ret_problem);
         return;
     }

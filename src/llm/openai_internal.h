@@ -45,6 +45,7 @@ struct openai {
     double temperature;
     int64_t max_answer_tokens;
     int64_t timeout_ms;
+    int64_t max_ask_ms; /* all of a question, however busy the model keeps us; tests shorten it */
     int64_t image_timeout_ms;
     int64_t get_timeout_ms; /* first byte and silence of models and balances; tests shorten it */
     size_t max_answer_bytes;

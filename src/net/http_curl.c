@@ -1,5 +1,6 @@
 #include "net/http_curl.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "net/url.h"
@@ -34,15 +35,22 @@ static CURLcode set_rules(CURL *easy)
 }
 
 /*
- * The certificates that TLS trusts: libcurl's own choice of a file, without its directory of the
- * same ones. With a directory libcurl does not keep the loaded store, and reading it anew for every
- * connection holds the loop for 20 ms.
+ * The certificates that TLS trusts: the file that SSL_CERT_FILE names, as with most programs on
+ * OpenSSL, or libcurl's own choice, without its directory of the same ones. With a directory
+ * libcurl does not keep the loaded store, and reading it anew for every connection holds the loop
+ * for 20 ms.
  */
 static CURLcode set_trust(CURL *easy)
 {
     CURLcode code = CURLE_OK;
     const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
-    if (info->age >= CURLVERSION_SEVENTH && info->cainfo) {
+    const char *file = getenv("SSL_CERT_FILE");
+    if (file && *file) {
+        SET(CURLOPT_CAINFO, file);
+        SET(CURLOPT_PROXY_CAINFO, file);
+        SET(CURLOPT_CAPATH, NULL);
+        SET(CURLOPT_PROXY_CAPATH, NULL);
+    } else if (info->age >= CURLVERSION_SEVENTH && info->cainfo) {
         SET(CURLOPT_CAPATH, NULL);
         SET(CURLOPT_PROXY_CAPATH, NULL);
     }

@@ -10,6 +10,7 @@ By default it streams an answer that echoes the last question and tells how many
     stutter          seconds between chunks
     cut_after        the connection ends after so many chunks
     stall_after      silence after so many chunks, for `stall` seconds (default 60)
+    comments_after   comments instead of more after so many chunks, for `stall` seconds (default 60)
     error_after      an error object in the stream after so many chunks
     no_done          the stream ends without finish_reason and [DONE]
     finish           finish_reason (default stop)
@@ -129,6 +130,10 @@ class Llm(base.Handler):
                 return
             if behaviour.get("stall_after") == index:
                 self.stall(behaviour.get("stall", 60))
+            if behaviour.get("comments_after") == index:
+                for _ in range(int(behaviour.get("stall", 60) / 0.1)):
+                    say(": keep-alive" + newline * 2)
+                    self.stall(0.1)
             if behaviour.get("error_after") == index:
                 error = {"message": "upstream exploded, key sk-secret1234567890abcdef", "type": "server_error", "code": None}
                 say("data: " + json.dumps({"error": error}) + newline * 2)

@@ -1,13 +1,14 @@
 """A double of a forward proxy: HTTP (absolute form and CONNECT) and SOCKS5 on one port, with or without a password.
 
 It notes every target it was asked for, and connects to loopback whatever the name was (names are resolved here, as socks5h wants it).
-Options: --port, --user NAME:PASSWORD. Control: the journal is printed on standard output, one JSON object a line.
+Options: --port, --user NAME:PASSWORD, --tls FILE (certificate and key: an https proxy). Control: the journal is printed on standard output, one JSON object a line.
 """
 import argparse
 import base64
 import json
 import select
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -123,15 +124,25 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--user", default="", help="NAME:PASSWORD")
+    parser.add_argument("--tls", default="", help="a PEM file")
     options = parser.parse_args()
     server = socket.create_server(("127.0.0.1", options.port), backlog=64)
     print("ready", server.getsockname()[1], flush=True)
     proxy = Proxy(options.user)
+    if options.tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(options.tls)
+
+    def handle(sock):
+        try:
+            proxy.handle(context.wrap_socket(sock, server_side=True) if options.tls else sock)
+        except OSError:
+            sock.close()
 
     def accept():
         while True:
             sock, _ = server.accept()
-            threading.Thread(target=proxy.handle, args=(sock,), daemon=True).start()
+            threading.Thread(target=handle, args=(sock,), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
     sys.stdin.read()

@@ -2,6 +2,7 @@
 import json
 import re
 import sqlite3
+import subprocess
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_an_endpoint_without_a_key(bridge, ask, llm):
     assert "authorization" not in requests_of(llm)[0]["headers"]
 
 
-@pytest.mark.parametrize("model", ["text-davinci-003", "davinci-002", "gpt-3.5-turbo-instruct", "babbage-002"])
+@pytest.mark.parametrize("model", ["text-davinci-003", "davinci-002", "gpt-3.5-turbo-instruct", "babbage-002", "curie", "ada-001"])
 def test_old_completion_models_use_the_old_path(bridge, ask, llm, model):
     assert "回答：" in ask(bridge(model=model), "你好")
     entry = requests_of(llm)[0]
@@ -79,6 +80,50 @@ def test_retry_after_is_honoured(bridge, ask, llm):
     assert "回答：" in ask(program, "一")
     first, second = [entry["time"] for entry in requests_of(llm)]
     assert second - first >= 1.9
+
+
+def test_a_wait_that_is_too_long_is_told_at_once(bridge, ask, llm):
+    llm.script({"status": 429, "body": "{}", "headers": {"Retry-After": "3600"}, "times": 5})
+    assert "频繁" in ask(bridge(), "一")
+    assert len(requests_of(llm)) == 1
+
+
+@pytest.mark.parametrize("word, status, requests", [("true", 409, 2), ("true", 400, 2), ("false", 503, 1), ("true", 401, 1)])
+def test_the_peers_word_about_retrying_counts_except_for_keys(bridge, ask, llm, word, status, requests):
+    program = bridge()
+    llm.script({"status": status, "body": '{"error":{"message":"no"}}', "headers": {"x-should-retry": word}})
+    text = ask(program, "一")
+    assert len(requests_of(llm)) == requests and ("没能回答" in text) == (requests == 1)
+
+
+def test_an_error_before_the_first_word_is_tried_again(bridge, ask, llm):
+    llm.script({"text": "一二三", "error_after": 0}, {"text": "四五六", "cut_after": 0})
+    assert "回答：" in ask(bridge(), "一")
+    assert len(requests_of(llm)) == 3
+
+
+def test_a_used_up_quota_inside_a_200_stream_is_final(bridge, ask, llm):
+    llm.script({"status": 200, "content_type": "text/event-stream", "times": 5,
+                "body": 'data: {"error":{"message":"no quota","type":"insufficient_quota","code":"insufficient_quota"}}\n\n'})
+    assert "额度" in ask(bridge(), "一")
+    assert len(requests_of(llm)) == 1
+
+
+def test_422_is_repaired_like_400(bridge, ask, llm):
+    llm.script({"status": 422, "body": json.dumps({"detail": [{"loc": ["body", "temperature"], "msg": "not allowed", "input": 0.6}]})})
+    assert "回答：" in ask(bridge(temperature=0.6), "一")
+    assert ["temperature" in entry["json"] for entry in requests_of(llm)] == [True, False]
+
+
+def test_keys_and_addresses_in_the_peers_words_are_masked(bridge, ask, llm):
+    program = bridge(api_key="an-unusual-key-42")
+    llm.script({"status": 400, "body": json.dumps({"error": {"message": "an-unusual-key-42 is wrong (Bearer an-unusual-key-42, sk-abcdefghijklmnop), see "
+                "https://me:pw@relay.example/login?token=abcdef#top"}})})
+    text = ask(program, "绝密的问题")
+    line, = program.lines("llm_failed", "ref=" + re.search(r"编号 (\w+)", text).group(1))
+    for secret in ("an-unusual-key", "sk-abc", "me:pw", "abcdef", "绝密"):
+        assert secret not in text + program.text()
+    assert "relay.example" in line and "relay.example" not in text
 
 
 FINAL = {
@@ -176,6 +221,17 @@ def test_silence_in_the_middle_ends_the_turn(bridge, ask, llm):
     assert "一二三四" in text and "超时" in text
 
 
+def test_keep_alives_are_no_answer(bridge, ask, llm):
+    program = bridge(llm_timeout="1s")
+    llm.script({"text": "一二三", "comments_after": 0, "times": 5})
+    assert "超时" in ask(program, "问")
+
+
+def test_keep_alives_before_an_answer_are_patience(bridge, ask, llm):
+    llm.script({"text": "一二三", "comments_after": 0, "stall": 0.7})
+    assert "一二三" in ask(bridge(llm_timeout="5s"), "问")
+
+
 def test_a_group_reply_mentions_the_asker_and_has_a_title(bridge, webhook, llm):
     llm.script({"text": "## 结论 **很好**\n\n正文"})
     program = bridge()
@@ -269,13 +325,49 @@ def test_eighty_people_at_once_get_their_own_answers(bridge, webhook, llm):
 
 def test_proxy_carries_the_llm_and_never_dingtalk(bridge, ask, llm, webhook, proxy):
     for options, url in [((), "http://127.0.0.1:{}"), (("--user", "me:pä ss"), "http://me:p%C3%A4%20ss@127.0.0.1:{}"), ((), "socks5://127.0.0.1:{}"),
+                         (("--user", "me:pw"), "socks5://me:pw@127.0.0.1:{}"), ((), "socks5h://127.0.0.1:{}"),
                          (("--user", "me:pw"), "socks5h://me:pw@127.0.0.1:{}")]:
         carrier = proxy(*options)
         program = bridge(http_proxy=url.format(carrier.port))
         assert "回答：" in ask(program, "你好")
         assert {entry["port"] for entry in carrier.asked if entry["ok"]} == {llm.port}
-        assert "pw@" not in program.text()
+        assert "pw@" not in program.text() and "me:" not in program.text() and "%C3%A4" not in program.text()
         program.stop()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A PEM file with a key and its own certificate, for 127.0.0.1."""
+    path = tmp_path_factory.mktemp("tls") / "proxy.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext",
+                    "subjectAltName=IP:127.0.0.1", "-keyout", str(path), "-out", str(path) + ".crt"], check=True, capture_output=True)
+    path.write_text(path.read_text() + path.with_suffix(".pem.crt").read_text())
+    return path
+
+
+def test_an_https_proxy_is_spoken_to_in_tls_and_with_its_password(bridge, ask, llm, proxy, certificate):
+    carrier = proxy("--tls", str(certificate), "--user", "me:pw")
+    program = bridge(http_proxy=f"https://me:pw@127.0.0.1:{carrier.port}", environment={"SSL_CERT_FILE": str(certificate)})
+    assert "回答：" in ask(program, "你好")
+    assert [entry["port"] for entry in carrier.asked if entry["ok"]] == [llm.port]
+    assert "pw@" not in program.text()
+
+
+def test_an_https_proxy_that_is_not_trusted_carries_nothing(bridge, ask, llm, proxy, certificate):
+    carrier = proxy("--tls", str(certificate))
+    program = bridge(http_proxy=f"https://127.0.0.1:{carrier.port}")
+    assert "连接不上" in ask(program, "你好")
+    assert not carrier.asked and not llm.journal()
+    assert "certificate" in program.lines("llm_failed")[0]
+
+
+def test_a_wrong_proxy_password_is_told_and_kept_secret(bridge, ask, llm, proxy):
+    carrier = proxy("--user", "me:right")
+    program = bridge(http_proxy=f"http://me:wrongpw@127.0.0.1:{carrier.port}")
+    assert "连接不上" in ask(program, "你好")
+    line, = program.lines("llm_failed")
+    assert "407" in line and "tries=1" in line and "wrongpw" not in program.text()
+    assert not llm.journal()
 
 
 def test_socks5h_leaves_the_name_to_the_proxy(bridge, ask, llm, proxy):

@@ -41,6 +41,8 @@ static void answer(struct peer *peer)
             peer_read_to_end(peer);
         while (reply->end == REPLY_DRIP && !peer_has_gone(peer, 10))
             peer_say(peer, ": still here\n");
+        while (reply->end == REPLY_THINK && !peer_has_gone(peer, 10))
+            peer_say(peer, THOUGHT("hm"));
         if (reply->end != REPLY_KEEP)
             return;
     }

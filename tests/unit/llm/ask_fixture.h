@@ -11,8 +11,9 @@ enum reply_end {
     REPLY_CLOSE, /* ends the connection */
     REPLY_KEEP,  /* reads the next request from it */
     REPLY_RESET,
-    REPLY_HANG, /* says nothing more until the client has gone */
-    REPLY_DRIP, /* keeps sending comments until the client has gone */
+    REPLY_HANG,  /* says nothing more until the client has gone */
+    REPLY_THINK, /* keeps thinking until the client has gone */
+    REPLY_DRIP,  /* keeps sending comments until the client has gone */
 };
 struct reply {
     const char *text;

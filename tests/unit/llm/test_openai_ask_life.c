@@ -42,6 +42,31 @@ static void silence_ends_an_answer(void **state)
     }
 }
 
+/* Progress keeps the silence away, but there is an end to all of it. */
+static void endless_thinking_ends_at_the_deadline_over_all_tries(void **state)
+{
+    static const struct {
+        struct reply replies[2];
+        const char *text;
+    } models[] = {
+        {{{HEAD_EVENTS, 0, REPLY_THINK}}, ""},
+        {{{HEAD_EVENTS PIECE("well"), 0, REPLY_THINK}}, "well"},
+    };
+    for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++) {
+        struct ask_fixture fixture;
+        struct question question = {0};
+        ask_fixture_begin(&fixture, models[i].replies);
+        ask_fixture_open(&fixture);
+        fixture.openai->max_ask_ms = 300;
+        question_run(&question, &fixture);
+        assert_int_equal(question.failure, LLM_FAIL_TIMEOUT);
+        assert_string_equal(buf_cstr(&question.text), models[i].text);
+        assert_int_equal(question.tries, 1);
+        question_done(&question);
+        ask_fixture_end(&fixture);
+    }
+}
+
 static void a_whole_answer_need_not_be_closed(void **state)
 {
     static const struct reply replies[] = {{ANSWER, 0, REPLY_HANG}, {0}};
@@ -271,6 +296,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(silence_ends_an_answer),
+        cmocka_unit_test(endless_thinking_ends_at_the_deadline_over_all_tries),
         cmocka_unit_test(a_whole_answer_need_not_be_closed),
         cmocka_unit_test(a_connection_is_used_again),
         cmocka_unit_test(a_stream_cut_at_any_byte_is_never_a_false_success),

@@ -99,6 +99,7 @@ static const struct {
 } transfers[] = {
     {ST_NET, 7, 0, LLM_FAIL_CONNECT, true},
     {ST_NET, 407, 0, LLM_FAIL_CONNECT, false},
+    {ST_NET, 407, 407, LLM_FAIL_CONNECT, false},
     {ST_TLS, 60, 0, LLM_FAIL_CONNECT, true},
     {ST_NET, 56, 200, LLM_FAIL_CUT, true},
     {ST_PROTOCOL, 18, 200, LLM_FAIL_CUT, true},
