@@ -443,6 +443,24 @@ static void an_answer_under_way_before_a_restart_goes_on_behind_its_last_part(vo
     assert_all_ended_once(f, 2);
 }
 
+static void a_command_under_way_before_a_restart_goes_on_and_asked_nothing(void **state)
+{
+    struct fixture *f = *state;
+    f->platform.n_parts = 4;
+    fixture_start(f);
+    fixture_type(f, "staff", "帮助");
+    fixture_settle(f);
+    f->store.unfinished_answer = xstrdup("一二三四");
+    f->store.unfinished_parts = 2;
+    f->store.n_unfinished = 1;
+    f->store.n_inbox = 1;
+    chat_resume(f->chat);
+    fixture_settle(f);
+    assert_int_equal(f->platform.parts_skipped, 2);
+    assert_string_equal(f->store.kind, ""); /* no exchange: nothing for later to remember */
+    assert_all_ended_once(f, 2);
+}
+
 static void an_answer_that_cannot_be_delivered_is_kept_and_not_asked_again(void **state)
 {
     struct fixture *f = *state;
@@ -519,6 +537,7 @@ int main(void)
         TEST(draining_ends_with_the_last_turn_and_takes_up_no_more),
         TEST(draining_nothing_ends_at_once_but_not_within_the_call),
         TEST(an_answer_under_way_before_a_restart_goes_on_behind_its_last_part),
+        TEST(a_command_under_way_before_a_restart_goes_on_and_asked_nothing),
         TEST(an_answer_that_cannot_be_delivered_is_kept_and_not_asked_again),
         TEST(a_record_that_cannot_be_read_is_left_alone),
         TEST(every_failure_of_the_llm_is_a_sentence_with_a_reference),
