@@ -6,6 +6,8 @@
  *
  * IDLE and READING have deadlines, watched by a sweep that runs while there are connections. A
  * connection that evhttp has freed is recognised by its bufferevent having no callbacks any more.
+ * Until then its descriptor stays open (BEV_OPT_CLOSE_ON_FREE): evhttp frees without taking the
+ * bufferevent's events back, and they would read along with the next connection of that number.
  * EV_READ is never enabled during BUSY: evhttp 2.1 ends the process when a pipelined request comes
  * then.
  */
@@ -187,6 +189,8 @@ static void on_sweep(void *arg)
 static void on_bytes_in(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *arg)
 {
     struct connection *connection = arg;
+    if (info->n_added > 0 && is_dead(connection)) /* nobody wants the rest */
+        (void)bufferevent_disable(connection->bev, EV_READ | EV_WRITE);
     if (info->n_added > 0 && connection->began_ms == 0)
         connection->began_ms = loop_now_ms(connection->server->loop);
 }
@@ -197,7 +201,7 @@ static void on_bytes_out(struct evbuffer *buffer, const struct evbuffer_cb_info 
 static struct bufferevent *on_accepted(struct event_base *base, void *arg)
 {
     struct http_server *server = arg;
-    struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
+    struct bufferevent *bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
     if (!bev)
         return NULL;
     struct connection *connection = xcalloc(1, sizeof(*connection));

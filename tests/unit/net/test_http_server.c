@@ -435,6 +435,36 @@ static void many_short_connections_are_not_slowed_by_the_cap(void **state)
     fixture_free(f);
 }
 
+/* The next connection gets the descriptor of the last one. */
+static void a_closed_connection_takes_nothing_from_the_next_one(void **state)
+{
+    static const char *const lasts[] = {
+        "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        "GET / HTTP/1.0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\nx",
+        "garbage\r\n\r\n",
+    };
+    enum { BODY = 60000 };
+    DB_CLEANUP(free_charp) char *body = xmalloc(BODY + 1);
+    memset(body, 'x', BODY);
+    body[BODY] = '\0';
+    struct fixture *f = fixture_default();
+    for (size_t i = 0; i < sizeof(lasts) / sizeof(lasts[0]); i++) {
+        struct client *last = client_new(f);
+        say(last, lasts[i]);
+        assert_true(wait_end(f, last));
+        (void)close(last->fd);
+        last->fd = -1;
+        struct client *next = client_new(f);
+        say(next, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n");
+        (void)loop_run_until(f->loop, never, NULL, 5);
+        say(next, body);
+        if (!wait_text(f, next, "POST /", 1))
+            fail_msg("after %s", lasts[i]);
+    }
+    fixture_free(f);
+}
+
 static void runs_calmly_without_file_descriptors_and_goes_on_afterwards(void **state)
 {
     struct fixture *f = fixture_default();
@@ -508,6 +538,7 @@ int main(void)
         cmocka_unit_test(an_idle_connection_may_stay_longer_than_a_request_may_take),
         cmocka_unit_test(connections_over_the_cap_wait_and_are_served_when_there_is_room),
         cmocka_unit_test(many_short_connections_are_not_slowed_by_the_cap),
+        cmocka_unit_test(a_closed_connection_takes_nothing_from_the_next_one),
         cmocka_unit_test(runs_calmly_without_file_descriptors_and_goes_on_afterwards),
         cmocka_unit_test(stops_accepting_and_still_answers),
         cmocka_unit_test(a_port_that_is_taken_and_a_bad_address_are_told),
