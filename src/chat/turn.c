@@ -75,10 +75,18 @@ static struct turn *turn_new(struct chat *chat, json_t *record)
     buf_init(&turn->picture, chat->settings.max_image_bytes);
     list_init(&turn->place_node);
     list_push_back(&chat->turns, &turn->node);
+    list_init(&turn->lane_node);
     chat->stats.turns_open++;
-    struct store_session_key key = turn_session_key(turn);
-    turn->lane = lane_enter(chat->lanes, &key, &turn->lane_node);
     return turn;
+}
+
+/* In the order of the inbox: what an earlier run left comes before what is new, and a message that
+ * is known already never gets in. */
+static void enter_lane(struct turn *turn)
+{
+    struct store_session_key key = turn_session_key(turn);
+    turn->lane = lane_enter(turn->chat->lanes, &key, &turn->lane_node);
+    turn_set_state(turn, TURN_WAITING);
 }
 
 static void turn_free(struct turn *turn)
@@ -122,7 +130,8 @@ static void free_finished(void *arg)
 static void finish(struct turn *turn)
 {
     turn_set_state(turn, TURN_FINISHED);
-    struct list *next = lane_leave(turn->chat->lanes, turn->lane, &turn->lane_node);
+    struct list *next =
+        turn->lane ? lane_leave(turn->chat->lanes, turn->lane, &turn->lane_node) : NULL;
     turn->lane = NULL;
     if (next)
         turn_step(LIST_ENTRY(next, struct turn, lane_node));
@@ -182,9 +191,9 @@ static void on_accepted(const struct store_accepted *accepted, void *arg)
     turn->receipt(RECEIPT_STORED, turn->receipt_arg);
     if (turn->route.command && turn->route.command->arrive)
         turn->route.command->arrive(turn);
+    enter_lane(turn);
     if (lane_is_first(turn->lane, &turn->lane_node))
         take_session(turn, &accepted->session);
-    turn_set_state(turn, TURN_WAITING);
     turn_step(turn);
 }
 
@@ -233,10 +242,12 @@ bool turn_resume(struct chat *chat, const struct store_unfinished *unfinished)
     turn->inbox_id = unfinished->inbox_id;
     (void)map_put_id(chat->by_inbox, (uint64_t)turn->inbox_id, turn);
     turn->is_over_limit = unfinished->is_over_limit;
-    turn->parts_done = unfinished->parts_sent;
-    if (unfinished->answer)
+    if (unfinished->answer) { /* parts of a text that is gone count for nothing */
         buf_puts(&turn->shown, unfinished->answer);
-    turn->state = TURN_WAITING;
+        turn->parts_done = unfinished->parts_sent;
+        turn->is_answer_kept = true;
+    }
+    enter_lane(turn);
     log_event(LOG_INFO, "turn", "resumed", LOG_S("ref", turn->reference),
               LOG_S("msg", turn->message.msg_id), LOG_I("parts_sent", turn->parts_done));
     turn_step(turn);
@@ -389,6 +400,8 @@ static void on_progress(enum status status, void *arg)
     if (status != ST_OK) /* the rest is sent all the same: a repeat after a crash is better than
                             half an answer now */
         log_event(LOG_WARN, "turn", "progress_not_stored", LOG_S("ref", turn->reference));
+    else
+        turn->is_answer_kept = true;
     turn->sink->ops->go_on(turn->sink);
 }
 
@@ -398,7 +411,7 @@ static void on_part(struct sink *sink, int parts_sent, void *arg)
     if (turn->chat->is_stopped)
         return;
     store_note_progress(turn->chat->store, turn->inbox_id,
-                        turn->parts_done == 0 ? buf_cstr(&turn->shown) : NULL, parts_sent,
+                        turn->is_answer_kept ? NULL : buf_cstr(&turn->shown), parts_sent,
                         on_progress, turn);
     turn->parts_done = parts_sent;
 }

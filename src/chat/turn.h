@@ -43,7 +43,7 @@ struct turn {
     struct list lane_node;
     struct list place_node; /* chat->want_place */
     struct chat *chat;
-    struct lane *lane;
+    struct lane *lane; /* NULL before it is accepted and after its end */
     enum turn_state state;
     char reference[TURN_REFERENCE_SIZE]; /* what people are told and the log shows */
     int64_t arrived_ms;                  /* wall clock; of a resumed turn, in the earlier run */
@@ -82,6 +82,7 @@ struct turn {
     enum reply_kind reply_kind;
     bool is_failure; /* the sink is told to fail, not to finish */
     int parts_done;
+    bool is_answer_kept; /* the store has the whole text of the parts */
     const char *outcome;
     const char *model; /* borrowed from the LLM */
     enum llm_failure failure;

@@ -1,5 +1,6 @@
 """What survives: kill, restart, drain."""
 import signal
+import sqlite3
 import threading
 import time
 
@@ -69,6 +70,58 @@ def test_an_answer_in_parts_goes_on_where_it_was(bridge, webhook, llm):
     joined = "\n".join(text for text in webhook.texts("parts"))
     assert [joined.count(f"第{number}段") for number in range(30)] == [1] * 30
     assert len(llm.journal()) == 1
+
+
+def test_parts_whose_progress_was_not_stored_are_sent_again_rather_than_left_out(bridge, webhook, llm):
+    first, second = ["\n\n".join(f"{name}第{number}段" + "字" * 1000 for number in range(30)) for name in ("甲", "乙")]
+    llm.script({"text": first, "chunk": 2000}, {"text": second, "chunk": 2000})
+    webhook.script({}, {}, {"delay": 60})
+    program = bridge()
+    with sqlite3.connect(program.directory / "data" / "dingbridge.db") as database:
+        database.execute("create trigger t before update of parts_sent on inbox when new.parts_sent = 1"
+                         " begin select raise(abort, 'broken'); end")
+    assert program.post(message("写", webhook.url, "parts")) == 200
+    wait_for(lambda: len(webhook.delivered()) == 2, "two parts")
+    program.wait_line("progress_not_stored")
+    rows = lambda: database.execute("select parts_sent from inbox").fetchall()
+    wait_for(lambda: rows() == [(2,)], "the second part's note")
+    program.kill()
+    webhook.script()
+    program.start()
+    wait_for(lambda: program.lines("turn answered"), "the rest")
+    joined = "\n".join(text for text in webhook.texts("parts"))
+    assert any(all(f"{name}第{number}段" in joined for number in range(30)) for name in ("甲", "乙"))
+
+
+def test_what_was_left_is_answered_before_what_comes_after_the_restart(bridge, webhook, llm):
+    llm.script({"delay": 60})
+    program = bridge()
+    assert program.post(message("第一问", webhook.url, "order")) == 200
+    wait_for(lambda: llm.journal(), "the question at the LLM")
+    program.kill()
+    lock = sqlite3.connect(program.directory / "data" / "dingbridge.db", isolation_level=None)
+    lock.execute("begin immediate")  # the inbox cannot be read yet, and the next message is there already
+    program.start()
+    post = threading.Thread(target=program.post, args=(message("第二问", webhook.url, "order"),))
+    post.start()
+    wait_for(lambda: b"dingbridge_messages_received_total 1\n" in program.request("GET", "/metrics")[1], "the second question to come in")
+    lock.execute("commit")
+    lock.close()
+    post.join()
+    texts = webhook.wait_texts(2, "order")
+    assert "第一问" in texts[0] and "第二问" in texts[1]
+
+
+def test_more_than_may_be_pending_is_taken_up_after_a_restart_all_the_same(bridge, webhook, llm):
+    llm.script({"delay": 60, "times": 200})
+    program = bridge()
+    for number in range(120):
+        assert program.post(message("单聊" if number % 5 else "问", webhook.url, f"many{number}", senderStaffId="u")) == 200
+    program.kill()
+    llm.script()
+    program.environment["MAX_PENDING"] = "1"
+    program.start()
+    wait_for(lambda: all(webhook.texts(f"many{number}") for number in range(120)), "every answer")
 
 
 def test_sigterm_finishes_what_runs_and_takes_nothing_new(bridge, webhook, llm):
