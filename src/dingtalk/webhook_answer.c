@@ -123,7 +123,11 @@ enum webhook_answer webhook_answer_read(const struct http_response *response, st
     bool is_json = response->body.n > 0 && json_parse(response->body, &body, NULL) == ST_OK &&
                    json_is_object(body);
     enum webhook_answer answer;
-    if (is_json && read_body(body, &answer, ret_err))
+    /* A code that we do not know counts less than a status that we do: gateways answer in JSON too.
+     */
+    bool is_status_telling = response->http_status >= 500 || response->http_status == 429;
+    if (is_json && read_body(body, &answer, ret_err) &&
+        !(answer == WEBHOOK_FAILED && is_status_telling))
         return answer;
     /* Nothing at all is as good as "ok": only the status is left to judge by. */
     return read_http_status(response->http_status, is_json || response->body.n == 0, ret_err);

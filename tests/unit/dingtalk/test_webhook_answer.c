@@ -45,6 +45,12 @@ static void reads_codes_and_statuses(void **state)
         {404, "", WEBHOOK_FAILED, ST_UPSTREAM, 404},
         {500, "<html>", WEBHOOK_BUSY, ST_UPSTREAM, 500},
         {503, "", WEBHOOK_BUSY, ST_UPSTREAM, 503},
+        {503, "{}", WEBHOOK_BUSY, ST_UPSTREAM, 503},
+        {503, "{\"code\":\"ServiceUnavailable\",\"message\":\"later\"}", WEBHOOK_BUSY, ST_UPSTREAM,
+         503},
+        {500, "{\"errcode\":88,\"errmsg\":\"unknown\"}", WEBHOOK_BUSY, ST_UPSTREAM, 500},
+        {429, "{\"code\":\"Throttling\"}", WEBHOOK_THROTTLED, ST_LIMITED, 429},
+        {503, "{\"code\":\"session.expired\"}", WEBHOOK_EXPIRED, ST_NOT_FOUND, 0},
         {500, "{\"errcode\":300001}", WEBHOOK_EXPIRED, ST_NOT_FOUND, 300001},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
