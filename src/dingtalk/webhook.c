@@ -38,7 +38,9 @@
 #define ANSWER_TIMEOUT_MS (15 * 1000)
 #define TOTAL_TIMEOUT_MS (30 * 1000)
 
-static const char REFUSED_NOTICE[] = "回答未能通过钉钉的内容安全检查。";
+static const char REFUSED_NOTICE[] = "回答未能通过钉钉的内容安全检查。\n\n"
+                                     "The answer did not pass DingTalk's content check.";
+static const char REFUSED_TITLE[] = "回答未能发出 Not sent";
 
 struct webhook {
     struct platform platform; /* first */
@@ -324,7 +326,7 @@ static void send_refused_notice(struct webhook_sink *sink, const struct error *e
     sink->outcome.error = *error;
     sink->is_notice_on_the_way = true;
     free(sink->title);
-    sink->title = xstrdup(REFUSED_NOTICE);
+    sink->title = xstrdup(REFUSED_TITLE);
     if (sink->is_by_api)
         post_by_api(sink, str_of(REFUSED_NOTICE));
     else

@@ -308,6 +308,27 @@ static void takes_signed_messages_only(void **state)
     }
 }
 
+/* Whatever else a header is repeated with: only the first counts, and it has to be right. */
+static void a_second_signature_header_changes_nothing(void **state)
+{
+    static const char *const secrets[] = {SECRET};
+    char good[256], both[600];
+    signed_headers(good, sizeof(good), clock_wall_ms(), SECRET, "");
+    static const struct {
+        const char *before;
+        const char *behind;
+        int status;
+    } cases[] = {{"", "sign: x\r\ntimestamp: 1\r\n", 200},
+                 {"sign: x\r\n", "", 403},
+                 {"timestamp: 1\r\n", "", 403}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct fixture *f = fixture_new(secrets, COUNT(secrets));
+        (void)snprintf(both, sizeof(both), "%s%s%s", cases[i].before, good, cases[i].behind);
+        assert_int_equal(post(f, both, STR_LIT(MESSAGE_WITH(""))), cases[i].status);
+        fixture_free(f);
+    }
+}
+
 static void an_empty_secret_lets_nobody_in(void **state)
 {
     static const char *const secrets[] = {""};
@@ -420,6 +441,7 @@ int main(void)
         cmocka_unit_test(survives_a_peer_that_has_left),
         cmocka_unit_test(can_be_freed_while_a_receipt_is_out),
         cmocka_unit_test(takes_signed_messages_only),
+        cmocka_unit_test(a_second_signature_header_changes_nothing),
         cmocka_unit_test(an_empty_secret_lets_nobody_in),
         cmocka_unit_test(refuses_bad_bodies_with_a_line_and_goes_on),
         cmocka_unit_test(logs_quota_frames_and_hands_nothing_over),
