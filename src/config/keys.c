@@ -158,7 +158,7 @@ static const struct config_key table[] = {
      .help_zh = "同时的 HTTP 连接数，超过的在系统队列里等",
      .help_en = "HTTP connections at once; further ones wait in the system's queue"},
     {FIELD(max_body_bytes), .env = "MAX_BODY_BYTES", .type = CONFIG_INT, .fallback = "1048576",
-     RANGE(4096, 64 * MIB), .help_zh = "一个请求体的上限（字节）",
+     RANGE(4096, 8 * MIB), .help_zh = "一个请求体的上限（字节）",
      .help_en = "limit of a request's body (bytes)"},
     {FIELD(max_pending), .env = "MAX_PENDING", .type = CONFIG_INT, .fallback = "2000",
      RANGE(1, 1e6), .help_zh = "内存里未完成的消息数，超过时不再应答，由钉钉重发",
