@@ -66,13 +66,13 @@ def bridge(tmp_path, llm, webhook):
     """A function that starts the program against the doubles: bridge(key=value, …), or on the text `raw` ("" for no file). All are ended cleanly, and checked for sanitizer reports."""
     started = []
 
-    def start(environment=None, files=None, raw=None, **keys):
+    def start(environment=None, files=None, raw=None, expect_ready=True, **keys):
         config = {"api_key": "sk-test-1234567890", "base_url": llm.url, "model": "test-model", "port": 0, "listen": "127.0.0.1",
                   "webhook_hosts": ["127.0.0.1"], "service_url": "http://bridge.example:8090"}
         config.update(keys)
         config = {key: value for key, value in config.items() if value is not None}
         directory = tmp_path / f"run{len(started)}"
-        started.append(Bridge(directory, raw if raw is not None else config, environment, files))
+        started.append(Bridge(directory, raw if raw is not None else config, environment, files, expect_ready=expect_ready))
         return started[-1]
 
     yield start

@@ -2,6 +2,7 @@
 import json
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -29,6 +30,49 @@ def test_acknowledged_before_the_llm_has_said_anything(bridge, webhook, llm):
     assert program.post(message("慢", webhook.url)) == 200
     assert time.monotonic() - began < 1
     assert webhook.wait_texts(1)
+
+
+def test_acknowledged_within_milliseconds_while_the_llm_hangs(bridge, webhook, llm):
+    llm.script({"delay": 60, "times": 100})
+    program = bridge(llm_parallel=4, drain_timeout=0)
+    times = []
+    for number in range(40):
+        began = time.monotonic()
+        assert program.post(message("慢", webhook.url, senderStaffId=f"u{number % 10}")) == 200
+        times.append(time.monotonic() - began)
+    assert sorted(times)[20] < 0.1, times
+
+
+@pytest.mark.parametrize("robot_code", ["dingrobot1", "normal", None])
+def test_a_message_that_comes_again_while_it_is_being_answered_is_answered_once(bridge, webhook, llm, robot_code):
+    llm.script({"stutter": 0.2, "text": "慢慢地说一句"})
+    program = bridge()
+    first = message("只答一次", webhook.url, "running", robotCode=robot_code)
+    assert program.post(first) == 200
+    wait_for(lambda: llm.journal(), "the question at the LLM")
+    assert program.post(first) == 200
+    assert program.post(message("之后", webhook.url, "running", robotCode=robot_code)) == 200
+    assert program.post(first) == 200
+    webhook.wait_texts(2, "running")
+    wait_for(lambda: b"dingbridge_turns_open 0\n" in program.request("GET", "/metrics")[1], "all turns to end")
+    texts = webhook.texts("running")
+    assert len(texts) == 2 and "慢慢地说一句" in texts[0] and "之后" in texts[1]
+    assert len(program.lines("turn answered")) == 2 and len(program.lines("known_already")) == 2
+
+
+def test_a_message_that_comes_many_times_at_once_is_answered_once(bridge, webhook, llm):
+    program = bridge(max_request=5)
+    first = message("只答一次", webhook.url, "at-once")
+    statuses = []
+    threads = [threading.Thread(target=lambda: statuses.append(program.post(first))) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * 16
+    webhook.wait_texts(1, "at-once")
+    wait_for(lambda: b"dingbridge_turns_open 0\n" in program.request("GET", "/metrics")[1], "all turns to end")
+    assert len(webhook.texts("at-once")) == 1 and len(llm.journal()) == 1
 
 
 def test_a_message_that_comes_again_is_acknowledged_and_not_answered_again(bridge, webhook, llm):
@@ -137,14 +181,35 @@ def test_bad_input_gets_a_short_json_error_and_one_log_line(one_program, webhook
     assert len(one_program.lines("refused")) == seen + 1
 
 
-def test_a_body_over_one_mebibyte_is_413(one_program):
+def test_a_body_over_one_mebibyte_is_413_with_one_log_line(one_program):
+    seen = len(one_program.lines("refused"))
     status, body, _ = one_program.request("POST", "/", b'{"a":"' + b"x" * (1024 * 1024 + 100) + b'"}')
     assert status == 413 and json.loads(body)["error"]
+    one_program.wait_line("refused", "status=413")
+    assert len(one_program.lines("refused")) == seen + 1
+
+
+def test_a_body_of_nearly_one_mebibyte_is_taken(one_program, webhook):
+    long = message("", webhook.url, "mebibyte", msgtype="picture", content={"downloadCode": "长" * 300000})
+    assert one_program.post(long) == 200
+    webhook.wait_texts(1, "mebibyte")
+
+
+def test_bad_input_does_not_disturb_an_answer_that_is_under_way(one_program, webhook, llm):
+    llm.script({"stutter": 0.1, "text": "不受打扰的回答"})
+    assert one_program.post(message("问", webhook.url, "undisturbed")) == 200
+    wait_for(lambda: llm.journal(), "the question at the LLM")
+    for body in BAD.values():
+        assert one_program.request("POST", "/", body)[0] in (400, 413)
+    assert "不受打扰的回答" in webhook.wait_texts(1, "undisturbed")[0]
 
 
 WEBHOOKS = ["http://oapi.dingtalk.com.evil.example/x", "https://oapi.dingtalk.com@evil.example/", "https://evil.example\\@127.0.0.1/",
             "https://127.0.0.1@evil.example/", "http://user:pw@127.0.0.1/robot", "ftp://127.0.0.1/", "file:///etc/passwd", "http://127.0.0.1 .evil/",
-            "http://localhost/x", "//127.0.0.1/x", "https://oapi.dingtalk.com/robot"]
+            "http://localhost/x", "//127.0.0.1/x", "https://oapi.dingtalk.com/robot", "http://127.0.0.1./x", "http://127.1/x", "http://2130706433/x",
+            "http://0x7f.0.0.1/x", "http://127.0.0.1%2f@evil.example/", "http://127。0。0。1/x", "http://evil.example#@127.0.0.1/", "http://evil.example?@127.0.0.1/",
+            "http://127.0.0.1:0/x", "http://127.0.0.1:99999/x", "http://127.0.0.1:80@evil.example/", "http:127.0.0.1/x", "http:/127.0.0.1/x", "http:///127.0.0.1/x",
+            "http://[::ffff:127.0.0.1]/x", "http://127.0.0.1\r\nX: y/x", "http://127.0.0.1;evil/x", "gopher://127.0.0.1/x", " http://127.0.0.1/x"]
 
 
 @pytest.mark.parametrize("url", WEBHOOKS)
@@ -156,7 +221,9 @@ def test_a_webhook_on_another_host_is_refused(one_program, url):
 def test_by_default_only_dingtalk_over_https_may_be_answered(bridge):
     program = bridge(webhook_hosts=None)
     for url, expected in {"https://oapi.dingtalk.com/robot/x": 200, "https://api.dingtalk.com/robot/x": 200, "http://oapi.dingtalk.com/x": 400,
-                          "https://oapi.dingtalk.com:8443/x": 400, "https://example.com/x": 400}.items():
+                          "https://oapi.dingtalk.com:8443/x": 400, "https://example.com/x": 400, "https://OAPI.DingTalk.com:443/x": 200,
+                          "https://oapi.dingtalk.com./x": 400, "https://oapi.dıngtalk.com/x": 400, "https://evil-oapi.dingtalk.com/x": 400,
+                          "https://dingtalk.com/x": 400, "https://x.oapi.dingtalk.com/x": 400, "https://user@oapi.dingtalk.com/x": 400}.items():
         # 单聊 asks nothing of the LLM, and the reply to a real host is refused by this machine's lack of a network.
         assert program.post(message("单聊", "", sessionWebhook=url)) == expected, url
 
@@ -169,11 +236,20 @@ def test_redirects_of_the_webhook_are_not_followed(bridge, webhook):
     assert not [entry for entry in webhook.journal() if "stolen" in entry["path"]]
 
 
-def test_a_message_that_is_not_text_gets_a_friendly_word(bridge, webhook, llm):
-    program = bridge()
-    picture = message("", webhook.url, "picture", msgtype="picture", text=None, content={"downloadCode": "abc", "pictureDownloadCode": "def"})
-    assert program.post(picture) == 200
-    assert "文字" in webhook.wait_texts(1, "picture")[0]
+NOT_TEXT = {
+    "picture": {"downloadCode": "abc", "pictureDownloadCode": "def"},
+    "richText": {"richText": [{"text": "看这张图"}, {"type": "picture", "downloadCode": "abc"}]},
+    "audio": {"duration": 4000, "downloadCode": "abc", "recognition": "你好"},
+    "video": {"duration": "4", "videoType": "mp4", "downloadCode": "abc"},
+    "file": '{"fileName":"a.pdf","downloadCode":"abc"}',
+    "unknownMsgType": None,
+}
+
+
+@pytest.mark.parametrize("kind", NOT_TEXT)
+def test_a_message_that_is_not_text_gets_a_friendly_word(one_program, webhook, llm, kind):
+    assert one_program.post(message("", webhook.url, kind, msgtype=kind, text=None, content=NOT_TEXT[kind])) == 200
+    assert "文字" in webhook.wait_texts(1, kind)[0]
     assert not llm.journal()
 
 
