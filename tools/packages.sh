@@ -1,9 +1,9 @@
 # shellcheck shell=sh disable=SC2034 # used by those that source it
 # Sourced by ./run and ./test: which packages are needed, and installing what is missing.
 
-PACKAGES_RUN="build-essential meson ninja-build pkg-config libevent-dev libcurl4-openssl-dev libjansson-dev libyaml-dev \
+PACKAGES_RUN="build-essential meson ninja-build pkg-config libevent-dev libcurl4-openssl-dev libwslay-dev libjansson-dev libyaml-dev \
 libsqlite3-dev libssl-dev libedit-dev libwebp-dev libpng-dev ca-certificates tzdata"
-PACKAGES_TEST="clang clang-tidy clang-format cppcheck libcmocka-dev openssl python3 python3-pyflakes python3-pytest python3-pytest-xdist python3-venv shellcheck sqlite3"
+PACKAGES_TEST="clang clang-tidy clang-format cppcheck libcmocka-dev openssl python3 python3-pyflakes python3-pytest python3-pytest-xdist python3-venv python3-websockets shellcheck sqlite3"
 
 say() { printf '%s\n' "$*" >&2; }
 

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/curl_loop.h"
 #include "net/http_curl.h"
 #include "net/http_head.h"
 #include "net/url.h"
@@ -40,18 +41,15 @@ enum exchange_state {
 
 struct http_client {
     struct loop *loop;
-    CURLM *multi;
+    struct curl_loop *curl;
     CURLSH *share; /* TLS sessions; connections and names are shared by the multi handle */
     char *user_agent;
     struct map *exchanges; /* all but the cancelled ones, by id */
     struct list born;
     struct list finished;
     struct list cancelled;
-    struct list watched_fds;
-    struct timer *curl_timer;
     struct timer *settle_timer;
     uint64_t last_id;
-    bool is_in_curl; /* callbacks to our users can come from in there */
     bool is_settling;
 };
 
@@ -84,21 +82,15 @@ struct exchange {
     struct error result;
 };
 
-/* A file descriptor of libcurl's that the loop watches. */
-struct watched_fd {
-    struct list node;
-    struct watch *watch;
-};
-
 static void settle(struct http_client *client);
 
 /* --- exchanges ---------------------------------------------------------------------------- */
 
 static void exchange_leave_curl(struct exchange *exchange)
 {
-    assert(!exchange->client->is_in_curl);
+    assert(!curl_loop_is_inside(exchange->client->curl));
     if (exchange->is_in_multi)
-        (void)curl_multi_remove_handle(exchange->client->multi, exchange->easy);
+        (void)curl_multi_remove_handle(curl_loop_multi(exchange->client->curl), exchange->easy);
     exchange->is_in_multi = false;
 }
 
@@ -278,71 +270,12 @@ static size_t on_curl_body(char *p, size_t size, size_t n, void *arg)
     return take_bytes(arg, (struct str){p, size * n}, take_body);
 }
 
-/* --- libcurl's callbacks: sockets and time -------------------------------------------------- */
-
-static void drive(struct http_client *client, curl_socket_t fd, int events)
-{
-    int n_running;
-    client->is_in_curl = true;
-    (void)curl_multi_socket_action(client->multi, fd, events, &n_running);
-    client->is_in_curl = false;
-    settle(client);
-}
-
-static void on_socket_ready(int fd, bool is_readable, bool is_writable, void *arg)
-{
-    drive(arg, fd, (is_readable ? CURL_CSELECT_IN : 0) | (is_writable ? CURL_CSELECT_OUT : 0));
-}
-
-static void watched_fd_free(struct watched_fd *watched)
-{
-    list_remove(&watched->node);
-    watch_free(watched->watch);
-    free(watched);
-}
-
-static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
-{
-    struct http_client *client = arg;
-    struct watched_fd *watched = socket_arg;
-    if (what == CURL_POLL_REMOVE) {
-        if (watched)
-            watched_fd_free(watched);
-        return 0;
-    }
-    if (!watched) {
-        watched = xcalloc(1, sizeof(*watched));
-        watched->watch = watch_new(client->loop, fd, "http_client", on_socket_ready, client);
-        list_push_back(&client->watched_fds, &watched->node);
-        (void)curl_multi_assign(client->multi, fd, watched);
-    }
-    watch_set(watched->watch, what & CURL_POLL_IN, what & CURL_POLL_OUT);
-    return 0;
-}
-
-static void on_curl_timeout(void *arg)
-{
-    struct http_client *client = arg;
-    client->curl_timer = NULL;
-    drive(client, CURL_SOCKET_TIMEOUT, 0);
-}
-
-static int on_curl_timer(CURLM *multi, long timeout_ms, void *arg)
-{
-    struct http_client *client = arg;
-    timer_cancel(&client->curl_timer);
-    if (timeout_ms >= 0)
-        client->curl_timer =
-            timer_start(client->loop, timeout_ms, "http_client", on_curl_timeout, client);
-    return 0;
-}
-
 /* --- settling ------------------------------------------------------------------------------ */
 
 static void hand_to_curl(struct exchange *exchange)
 {
     list_remove(&exchange->node);
-    CURLMcode code = curl_multi_add_handle(exchange->client->multi, exchange->easy);
+    CURLMcode code = curl_multi_add_handle(curl_loop_multi(exchange->client->curl), exchange->easy);
     if (code == CURLM_OK) {
         exchange->is_in_multi = true;
         exchange->state = EXCHANGE_WAITING;
@@ -356,7 +289,7 @@ static void hand_to_curl(struct exchange *exchange)
 static void collect_results(struct http_client *client)
 {
     int n_left;
-    for (CURLMsg *msg; (msg = curl_multi_info_read(client->multi, &n_left));) {
+    for (CURLMsg *msg; (msg = curl_multi_info_read(curl_loop_multi(client->curl), &n_left));) {
         struct exchange *exchange = NULL;
         (void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&exchange);
         if (msg->msg != CURLMSG_DONE || !is_running(exchange))
@@ -391,7 +324,7 @@ static void settle_soon(struct http_client *client)
 
 static void settle(struct http_client *client)
 {
-    assert(!client->is_in_curl && !client->is_settling);
+    assert(!curl_loop_is_inside(client->curl) && !client->is_settling);
     client->is_settling = true;
     collect_results(client);
     for (struct list *node; (node = list_pop_front(&client->cancelled));)
@@ -413,15 +346,20 @@ static void settle(struct http_client *client)
 
 /* --- the client ---------------------------------------------------------------------------- */
 
-static bool set_up_multi(struct http_client *client, long max_parallel)
+static void on_curl_left(void *arg)
 {
-    CURLM *multi = client->multi;
+    settle(arg);
+}
+
+static bool set_up_libcurl(struct http_client *client, long max_parallel)
+{
+    client->curl = curl_loop_new(client->loop, "http_client", on_curl_left, client);
+    client->share = client->curl ? curl_share_init() : NULL;
+    if (!client->share)
+        return false;
+    CURLM *multi = curl_loop_multi(client->curl);
     return curl_share_setopt(client->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) ==
                CURLSHE_OK &&
-           curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket) == CURLM_OK &&
-           curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, client) == CURLM_OK &&
-           curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_curl_timer) == CURLM_OK &&
-           curl_multi_setopt(multi, CURLMOPT_TIMERDATA, client) == CURLM_OK &&
            curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, max_parallel) == CURLM_OK &&
            curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, max_parallel) == CURLM_OK;
 }
@@ -429,10 +367,6 @@ static bool set_up_multi(struct http_client *client, long max_parallel)
 enum status http_client_new(struct loop *loop, const char *user_agent, long max_parallel,
                             struct http_client **ret_client)
 {
-    /* libcurl counts these, so that each client can have its own. */
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        return ST_INTERNAL;
-
     struct http_client *client = xcalloc(1, sizeof(*client));
     client->loop = loop;
     client->user_agent = xstrdup(user_agent);
@@ -440,10 +374,7 @@ enum status http_client_new(struct loop *loop, const char *user_agent, long max_
     list_init(&client->born);
     list_init(&client->finished);
     list_init(&client->cancelled);
-    list_init(&client->watched_fds);
-    client->multi = curl_multi_init();
-    client->share = curl_share_init();
-    if (!client->multi || !client->share || !set_up_multi(client, max_parallel)) {
+    if (!set_up_libcurl(client, max_parallel)) {
         http_client_free(client);
         return ST_INTERNAL;
     }
@@ -455,21 +386,14 @@ void http_client_free(struct http_client *client)
 {
     if (!client)
         return;
-    assert(!client->is_in_curl && !client->is_settling);
+    assert(!client->is_settling && !(client->curl && curl_loop_is_inside(client->curl)));
     for (struct exchange *exchange; (exchange = map_any(client->exchanges));)
         http_client_cancel(client, exchange->id);
     map_free(client->exchanges);
 
-    /* Closing kept connections must find neither our callbacks nor watches on closed sockets. */
-    (void)curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, NULL);
-    (void)curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, NULL);
-    for (struct list *node; (node = list_pop_front(&client->watched_fds));)
-        watched_fd_free(LIST_ENTRY(node, struct watched_fd, node));
-    timer_cancel(&client->curl_timer);
     timer_cancel(&client->settle_timer);
-    (void)curl_multi_cleanup(client->multi);
+    curl_loop_free(client->curl);
     (void)curl_share_cleanup(client->share);
-    curl_global_cleanup();
     free(client->user_agent);
     free(client);
 }
@@ -531,7 +455,7 @@ uint64_t http_client_start(struct http_client *client, const struct http_request
 
     if (prepare(exchange, request) != ST_OK)
         exchange_finish(exchange);
-    else if (client->is_in_curl)
+    else if (curl_loop_is_inside(client->curl))
         list_push_back(&client->born, &exchange->node);
     else
         hand_to_curl(exchange);
@@ -545,7 +469,7 @@ void http_client_cancel(struct http_client *client, uint64_t id)
     struct exchange *exchange = map_take_id(client->exchanges, id);
     if (!exchange)
         return;
-    if (!client->is_in_curl) {
+    if (!curl_loop_is_inside(client->curl)) {
         exchange_free(exchange);
         return;
     }

@@ -23,8 +23,8 @@ static const struct {
     const char *scheme;
     int port;
 } default_ports[] = {
-    {"http", 80},      {"https", 443},   {"socks4", 1080},
-    {"socks4a", 1080}, {"socks5", 1080}, {"socks5h", 1080},
+    {"http", 80},     {"https", 443},    {"ws", 80},       {"wss", 443},
+    {"socks4", 1080}, {"socks4a", 1080}, {"socks5", 1080}, {"socks5h", 1080},
 };
 
 static int default_port(const char *scheme)

@@ -18,7 +18,8 @@ struct url {
     char scheme[16]; /* lower case */
     char host[256];  /* lower case; an IPv6 address without brackets and in its shortest spelling */
     bool is_ipv6;    /* host was written in brackets */
-    int port;        /* explicit port, else the scheme's (80, 443, socks 1080), else 0 */
+    int port; /* explicit port, else the scheme's (http and ws 80, https and wss 443, socks 1080),
+                 else 0 */
     bool has_port;
     bool has_userinfo;
     struct str userinfo; /* borrowed from the text; still percent-encoded */

@@ -27,6 +27,12 @@ enum status crypto_sha256(struct str data, uint8_t ret_hash[SHA256_SIZE])
                                                                                : ST_INTERNAL;
 }
 
+enum status crypto_sha1(struct str data, uint8_t ret_hash[SHA1_SIZE])
+{
+    unsigned int len = 0;
+    return EVP_Digest(data.p, data.n, ret_hash, &len, EVP_sha1(), NULL) == 1 ? ST_OK : ST_INTERNAL;
+}
+
 bool crypto_equal(struct str a, struct str b)
 {
     return a.n == b.n && CRYPTO_memcmp(a.p, b.p, a.n) == 0;
@@ -99,10 +105,10 @@ enum status base64_decode(struct str text, struct buf *out)
     return buf_status(out);
 }
 
-static void fill_random(void *data, size_t len)
+void crypto_random_bytes(void *ret_bytes, size_t n_bytes)
 {
-    for (size_t done = 0; done < len;) {
-        ssize_t n = getrandom((char *)data + done, len - done, 0);
+    for (size_t done = 0; done < n_bytes;) {
+        ssize_t n = getrandom((char *)ret_bytes + done, n_bytes - done, 0);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -116,7 +122,7 @@ void crypto_random_hex(char *ret_hex, size_t n_bytes)
     static const char digits[] = "0123456789abcdef";
     for (size_t i = 0; i < n_bytes; i++) {
         uint8_t byte;
-        fill_random(&byte, 1);
+        crypto_random_bytes(&byte, 1);
         ret_hex[2 * i] = digits[byte >> 4];
         ret_hex[2 * i + 1] = digits[byte & 15];
     }
@@ -126,6 +132,6 @@ void crypto_random_hex(char *ret_hex, size_t n_bytes)
 uint64_t crypto_random_u64(void)
 {
     uint64_t value;
-    fill_random(&value, sizeof(value));
+    crypto_random_bytes(&value, sizeof(value));
     return value;
 }
