@@ -37,7 +37,7 @@
 #define REQUEST_BYTES_MAX ((size_t)32 * 1024)
 #define CONNECTIONS_KEPT 1000L /* more than there ever are: libcurl must close none by itself */
 #define CHUNK_BYTES 16384
-#define READ_BYTES_MAX ((size_t)16 * CHUNK_BYTES) /* in one step, for the sake of the others */
+#define STEP_BYTES_MAX ((size_t)16 * CHUNK_BYTES) /* each way, for the sake of the others */
 
 enum connection_state {
     CONNECTION_CONNECTING,
@@ -190,7 +190,7 @@ static bool read_bytes(struct connection *connection)
 {
     char bytes[CHUNK_BYTES];
     connection->has_more = false;
-    for (size_t total = 0; total < READ_BYTES_MAX;) {
+    for (size_t total = 0; total < STEP_BYTES_MAX;) {
         size_t n = 0;
         CURLcode code = curl_easy_recv(connection->easy, bytes, sizeof(bytes), &n);
         if (code == CURLE_AGAIN)
@@ -213,10 +213,11 @@ static bool read_bytes(struct connection *connection)
     return true;
 }
 
-/* Until all is out or the socket is full. False: nothing can be sent any more. */
+/* Until all is out, the socket is full, or it is the others' turn. False: nothing can be sent any
+ * more. */
 static bool write_bytes(struct connection *connection)
 {
-    for (;;) {
+    for (size_t total = 0; total < STEP_BYTES_MAX;) {
         if (connection->chunk_sent == connection->chunk_bytes) {
             connection->chunk_sent = 0;
             connection->chunk_bytes = websocket_protocol_give(
@@ -235,7 +236,9 @@ static bool write_bytes(struct connection *connection)
             return false;
         }
         connection->chunk_sent += n;
+        total += n;
     }
+    return true;
 }
 
 static bool has_to_write(const struct connection *connection)
