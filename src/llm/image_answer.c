@@ -68,12 +68,12 @@ static void take_answer(struct image_answer *answer, const json_t *value)
         openai_problem_set(&answer->problem, LLM_FAIL_EMPTY, false, "an answer without an image");
 }
 
-struct image_answer *image_answer_new(struct str body, size_t max_image_bytes)
+struct image_answer *image_answer_new_take(struct buf *body, size_t max_image_bytes)
 {
     struct image_answer *answer = xcalloc(1, sizeof(*answer));
-    answer->body = BUF_INIT(body.n + 1);
+    answer->body = *body;
+    *body = BUF_INIT(body->max);
     answer->bytes = BUF_INIT(max_image_bytes);
-    (void)buf_add_str(&answer->body, body);
     return answer;
 }
 

@@ -24,8 +24,8 @@ struct image_answer {
     struct openai_problem problem; /* LLM_OK with one of both */
 };
 
-/* `body` is copied. */
-struct image_answer *image_answer_new(struct str body, size_t max_image_bytes);
+/* What `body` holds moves in, and leaves it empty. */
+struct image_answer *image_answer_new_take(struct buf *body, size_t max_image_bytes);
 void image_answer_free(struct image_answer *answer); /* NULL is fine */
 /* The job. `arg` is the struct image_answer. */
 void image_answer_read(void *arg);

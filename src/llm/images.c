@@ -53,7 +53,8 @@ struct draw {
     struct timer *timer;
     struct reading *reading; /* NULL: none runs */
     char *link;              /* where the image is; NULL while it is being asked for */
-    struct buf bytes;
+    struct buf body;         /* of the answer, as it comes: copying it would hold the loop */
+    struct buf bytes;        /* of the image */
     char request_id[128];
     struct openai_problem problem;
 };
@@ -86,6 +87,7 @@ static void draw_free(struct draw *draw)
         http_client_cancel(draw->exchange.openai->client, draw->http_id);
     timer_cancel(&draw->timer);
     buf_done(&draw->prompt);
+    buf_done(&draw->body);
     buf_done(&draw->bytes);
     free(draw->link);
     free(draw);
@@ -240,7 +242,7 @@ static void on_time_up(void *arg)
     finish_late(draw);
 }
 
-static void read_answer(struct draw *draw, struct str body)
+static void read_answer(struct draw *draw)
 {
     struct openai *openai = draw->exchange.openai;
     int64_t left_ms;
@@ -249,8 +251,19 @@ static void read_answer(struct draw *draw, struct str body)
         return;
     draw->timer = timer_start(openai->loop, left_ms, "llm draw reading", on_time_up, draw);
     draw->reading = xcalloc(1, sizeof(*draw->reading));
-    *draw->reading = (struct reading){draw, image_answer_new(body, openai->max_image_bytes)};
+    *draw->reading =
+        (struct reading){draw, image_answer_new_take(&draw->body, openai->max_image_bytes)};
     work_run(openai->work, do_read, on_read, draw->reading);
+}
+
+static enum status on_answer_bytes(uint64_t id, struct str bytes, void *arg)
+{
+    return buf_add_str(&((struct draw *)arg)->body, bytes);
+}
+
+static enum status on_image_bytes(uint64_t id, struct str bytes, void *arg)
+{
+    return buf_add_str(&((struct draw *)arg)->bytes, bytes);
 }
 
 static void on_answered(uint64_t id, const struct http_response *response, void *arg)
@@ -259,9 +272,9 @@ static void on_answered(uint64_t id, const struct http_response *response, void 
     draw->http_id = 0;
     (void)snprintf(draw->request_id, sizeof(draw->request_id), "%.*s", (int)response->request_id.n,
                    response->request_id.p);
-    openai_classify(response, response->body, &draw->problem);
+    openai_classify(response, buf_str(&draw->body), &draw->problem);
     if (draw->problem.failure == LLM_OK)
-        read_answer(draw, response->body);
+        read_answer(draw);
     else
         conclude_failed(draw, response);
 }
@@ -288,8 +301,6 @@ static void on_fetched(uint64_t id, const struct http_response *response, void *
         conclude_failed(draw, response);
         return;
     }
-    buf_clear(&draw->bytes);
-    (void)buf_add_str(&draw->bytes, response->body); /* the request had the same limit */
     finish(draw);
 }
 
@@ -306,11 +317,13 @@ static json_t *body_of(const struct draw *draw)
 
 static void ask_for_image(struct draw *draw)
 {
-    static const struct http_handlers handlers = {.on_done = on_answered};
+    static const struct http_handlers handlers = {.on_data = on_answer_bytes,
+                                                  .on_done = on_answered};
     struct openai *openai = draw->exchange.openai;
     struct buf text = BUF_INIT(2 * PROMPT_BYTES_MAX);
     DB_CLEANUP(json_unref) json_t *body = body_of(draw);
     int64_t left_ms;
+    buf_clear(&draw->body);
     draw_set_state(draw, DRAW_ASKING);
     if (!body || json_write(body, &text) != ST_OK) {
         openai_problem_set(&draw->problem, LLM_FAIL_REQUEST, false,
@@ -326,8 +339,7 @@ static void ask_for_image(struct draw *draw)
             .headers = headers,
             .body = buf_str(&text),
             .proxy = openai->proxy,
-            /* base64 is a third longer; the rest of the document is small. */
-            .max_body_bytes = openai->max_image_bytes / 3 * 4 + (size_t)1024 * 1024,
+            .max_body_bytes = draw->body.max,
             .first_byte_timeout_ms = left_ms,
             .idle_timeout_ms = left_ms,
             .total_timeout_ms = left_ms,
@@ -341,9 +353,10 @@ static void ask_for_image(struct draw *draw)
 /* Without the key: the link may lead to anybody. */
 static void fetch_image(struct draw *draw)
 {
-    static const struct http_handlers handlers = {.on_done = on_fetched};
+    static const struct http_handlers handlers = {.on_data = on_image_bytes, .on_done = on_fetched};
     struct openai *openai = draw->exchange.openai;
     int64_t left_ms;
+    buf_clear(&draw->bytes);
     draw_set_state(draw, DRAW_FETCHING);
     if (!take_time(draw, &left_ms))
         return;
@@ -364,6 +377,8 @@ uint64_t openai_images_draw(struct openai *openai, const char *prompt, llm_image
         .fn = fn,
         .arg = arg,
         .prompt = BUF_INIT(PROMPT_BYTES_MAX),
+        /* base64 is a third longer; the rest of the document is small. */
+        .body = BUF_INIT(openai->max_image_bytes / 3 * 4 + (size_t)1024 * 1024),
         .bytes = BUF_INIT(openai->max_image_bytes),
         .repairs = openai->image_repairs,
         .deadline_ms = loop_now_ms(openai->loop) + openai->image_timeout_ms,

@@ -3,7 +3,8 @@
  * never used again; everything is asynchronous and every exchange ends with exactly one on_done.
  *
  * Redirects are never followed (a 3xx is handed over as it is), HTTP/1.1 and TLS verification are
- * on, `Expect:` is off. Only http and https.
+ * on, `Expect:` is off. Only http and https. The environment's SSL_CERT_FILE names the certificates
+ * to trust instead of the system's.
  */
 #ifndef DB_NET_HTTP_CLIENT_H
 #define DB_NET_HTTP_CLIENT_H

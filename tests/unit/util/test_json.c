@@ -248,6 +248,18 @@ static void values_are_written_compactly_within_the_maximum(void **state)
     buf_done(&small);
 }
 
+static void halves_of_characters_are_kept_apart(void **state)
+{
+    json_t *value;
+    struct error error;
+    assert_int_equal(
+        json_parse_halves(STR_LIT("\"a\\ud83c\\u0000\\udf89\\ud83c\\udf89\""), &value, &error),
+        ST_OK);
+    assert_string_equal(json_string_value(value),
+                        "a\xF4\x8D\xA0\xBC\xEF\xBF\xBD\xF4\x8D\xBE\x89\xF0\x9F\x8E\x89");
+    json_decref(value);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +268,7 @@ int main(void)
         cmocka_unit_test(nesting_ends_at_the_maximum_however_deep_it_is),
         cmocka_unit_test(what_a_reason_says_never_quotes_the_text),
         cmocka_unit_test(the_later_of_two_equal_keys_wins),
+        cmocka_unit_test(halves_of_characters_are_kept_apart),
         cmocka_unit_test(the_lenient_reader_replaces_what_the_strict_one_refuses),
         cmocka_unit_test(a_text_of_nothing_but_bad_bytes_grows_threefold_and_still_fits),
         cmocka_unit_test(getters_say_when_there_is_nothing_of_their_kind),
