@@ -64,6 +64,39 @@ static const struct sentence sentences[WORD_COUNT] = {
          "I can only read text messages so far: no pictures, voice, files or rich text. Please "
          "type "
          "your question."},
+    [WORD_ONLY_PRIVATE] =
+        {"管理员设置了只能私聊：请点我的头像，再点“发消息”。确需在本群使用，请把群 ID `{0}` "
+         "告诉管理员。",
+         "The administrator allows private chats only: write to me directly. If this group needs "
+         "me, please give its id `{0}` to the administrator."},
+    [WORD_ONLY_GROUPS] =
+        {"管理员设置了只能在群里提问：请在群里 @我。确需私聊，请把您的 ID `{0}` 告诉管理员。",
+         "The administrator allows groups only: mention me in a group. If you need a private "
+         "chat, please give your id `{0}` to the administrator."},
+    [WORD_GROUP_NOT_LISTED] =
+        {"本群还没有开通机器人。需要开通，请把群 ID `{0}` 告诉管理员。",
+         "This group may not ask yet. To change that, please give its id `{0}` to the "
+         "administrator."},
+    [WORD_USER_DENIED] = {"您不能使用这个机器人。如有疑问，请把您的 ID `{0}` 告诉管理员。",
+                          "You may not use this robot. If that is a mistake, please give your id "
+                          "`{0}` to the administrator."},
+    [WORD_USER_NOT_LISTED] =
+        {"您还没有使用权限。需要开通，请把您的 ID `{0}` 告诉管理员。",
+         "You may not ask yet. To change that, please give your id `{0}` to the administrator."},
+    [WORD_USER_UNKNOWN] =
+        {"这里只对名单上的同事开放，而我看不到您的企业 userid，无法确认您的身份。"
+         "如有疑问，请把这个 ID `{0}` 告诉管理员。",
+         "Only listed colleagues may ask here, and I cannot see a userid of yours in this "
+         "company. If that is a mistake, please give the id `{0}` to the administrator."},
+    [WORD_USER_UNKNOWN_IN_GROUP] =
+        {"这里只对名单上的同事开放，而我看不到您的企业 userid，无法确认您的身份。"
+         "需要对本群开放，请把群 ID `{0}` 告诉管理员。",
+         "Only listed colleagues may ask here, and I cannot see a userid of yours in this "
+         "company. To open this group, please give its id `{0}` to the administrator."},
+    [WORD_QUESTION_TOO_LONG] =
+        {"这个问题太长了：约 {0} token，上限是 {1}。请缩短或分几次发送。这次不计入次数。",
+         "This question is too long: about {0} tokens, and the limit is {1}. Please shorten it or "
+         "send it in pieces. It was not counted."},
     [WORD_LIMIT] =
         {"今天的提问次数已达上限（每人每天 {0} 次），{1} 后可以继续提问。命令（如 "
          "帮助、重置）不受影响。",

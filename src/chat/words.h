@@ -24,9 +24,17 @@ enum word {
     WORD_IMAGE_NO_URL,
     WORD_IMAGE_NOT_SAVED, /* {0} reference */
     WORD_NOT_TEXT,
-    WORD_LIMIT,         /* {0} limit, {1} time when it ends */
-    WORD_BALANCE_HEAD,  /* {0} provider */
-    WORD_BALANCE_TOTAL, /* {0} amount */
+    WORD_ONLY_PRIVATE, /* refusals: {0} the id to hand to the administrator */
+    WORD_ONLY_GROUPS,
+    WORD_GROUP_NOT_LISTED,
+    WORD_USER_DENIED,
+    WORD_USER_NOT_LISTED,
+    WORD_USER_UNKNOWN,
+    WORD_USER_UNKNOWN_IN_GROUP,
+    WORD_QUESTION_TOO_LONG, /* {0} its tokens, {1} the limit */
+    WORD_LIMIT,             /* {0} limit, {1} time when it ends */
+    WORD_BALANCE_HEAD,      /* {0} provider */
+    WORD_BALANCE_TOTAL,     /* {0} amount */
     WORD_BALANCE_USED,
     WORD_BALANCE_LEFT,
     WORD_BALANCE_UNLIMITED,

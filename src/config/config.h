@@ -25,6 +25,8 @@ struct config_list {
 };
 
 enum config_mode { CONFIG_MODE_SINGLE, CONFIG_MODE_CHAIN };
+/* In the order of the predecessor's numbers. */
+enum config_chat_type { CONFIG_CHAT_ALL, CONFIG_CHAT_PRIVATE, CONFIG_CHAT_GROUPS };
 enum config_run_mode { CONFIG_RUN_HTTP, CONFIG_RUN_STREAM };
 enum config_language { CONFIG_ZH, CONFIG_EN };
 enum config_provider { CONFIG_PROVIDER_OPENAI, CONFIG_PROVIDER_DEMO };
@@ -40,8 +42,9 @@ struct config {
     char *system_prompt;
     bool has_temperature; /* set by the key's presence */
     double temperature;
-    int64_t max_answer_len; /* tokens; 0: not sent */
-    int64_t max_text;       /* tokens of question, context and answer together */
+    int64_t max_answer_len;   /* tokens; 0: not sent */
+    int64_t max_question_len; /* tokens; 0: no limit */
+    int64_t max_text;         /* tokens of question, context and answer together */
     int64_t llm_timeout_s;
     int64_t image_timeout_s;
     char *http_proxy;
@@ -66,6 +69,12 @@ struct config {
     int64_t openapi_monthly_budget;
     char *dingtalk_api_url;
     char *dingtalk_oapi_url;
+    int chat_type; /* enum config_chat_type */
+    struct config_list allow_groups;
+    struct config_list allow_outgoing_groups;
+    struct config_list allow_users;
+    struct config_list deny_users;
+    struct config_list vip_users;
     struct config_list admin_users;
     struct config_list webhook_hosts; /* only what the operator listed; the built-in ones come on
                                          top while it is empty */
@@ -100,6 +109,7 @@ enum {
     /* The system knows the variable too (LANGUAGE=en_US:en): what is not allowed there is not ours
      * and ignored. */
     CONFIG_SHARED_ENV = 1 << 1,
+    CONFIG_LIVE = 1 << 2, /* a new value counts without a restart */
 };
 
 struct config_key {
