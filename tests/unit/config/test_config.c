@@ -524,6 +524,30 @@ static void both_readmes_hold_the_table_of_keys(void **state)
     }
 }
 
+static void a_problem_is_one_showable_line_whatever_the_key(void **state)
+{
+    struct loaded loaded = load(KEY "\"a\\e[31m\\nb\\tc\": 1\n");
+    bool is_found = false;
+    for (size_t i = 0; i < loaded.problems.n; i++) {
+        const char *text = loaded.problems.items[i].text;
+        assert_null(strpbrk(text, "\x1b\n\t"));
+        is_found |= strstr(text, "a?[31m?b?c") != NULL;
+    }
+    assert_true(is_found);
+    unload(&loaded);
+
+    struct buf file = BUF_INIT(8192);
+    buf_puts(&file, KEY "x");
+    for (int i = 0; i < 800; i++)
+        buf_puts(&file, "周");
+    buf_puts(&file, ": 1\n");
+    loaded = load(buf_cstr(&file));
+    for (size_t i = 0; i < loaded.problems.n; i++)
+        assert_true(utf8_is_valid(str_of(loaded.problems.items[i].text)));
+    unload(&loaded);
+    buf_done(&file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -548,6 +572,7 @@ int main(void)
         cmocka_unit_test(
             the_example_file_is_the_tables_and_can_be_loaded_with_every_line_uncommented),
         cmocka_unit_test(both_readmes_hold_the_table_of_keys),
+        cmocka_unit_test(a_problem_is_one_showable_line_whatever_the_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
