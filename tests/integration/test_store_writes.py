@@ -1,4 +1,5 @@
 """A disk that fills up or breaks, and kill -9 at every moment of the store."""
+import signal
 import sqlite3
 import subprocess
 
@@ -101,24 +102,32 @@ def check_conversation(program, webhook, n_repeats_allowed):
 
 
 def live_and_die(bridge, webhook, llm, environment):
-    """One life that ends at the given moment, and the next one. False when the moment did not come."""
+    """One life that ends at the given moment, its clean end included, and the next one. False when the moment did not come."""
     webhook.reset()
     llm.reset()
     program = bridge(environment=environment, expect_ready=False, max_text=200000)
+
+    def is_over():
+        if program.process.poll() is not None:
+            return True
+        try:
+            return len(webhook.texts("long")) == 3 and all_turns_have_ended(program)
+        except OSError:
+            return False  # it dies just now
+
     wait_for(lambda: program.port or program.process.poll() is not None, "a start or an end")
     left = send_while_alive(program, conversation(webhook)) if program.port else conversation(webhook)
-    is_dead = lambda: program.process.poll() is not None
-    wait_for(lambda: is_dead() or (len(webhook.texts("long")) == 3 and all_turns_have_ended(program)), "the end of all turns, or of the program")
-    has_died = is_dead()
-    if has_died:
-        program.wait_end()
-        program.environment.pop("LD_PRELOAD")
-        program.start()
-        assert send_while_alive(program, left) == []
-        wait_for(lambda: all_turns_have_ended(program), "all turns to end")
-    check_conversation(program, webhook, 1 if has_died else 0)
+    wait_for(is_over, "the end of all turns, or of the program")
+    program.process.terminate()
+    code = program.wait_end()
+    assert code in (0, -signal.SIGKILL), program.text()
+    program.environment.pop("LD_PRELOAD")
+    program.start()
+    assert send_while_alive(program, left) == []
+    wait_for(lambda: all_turns_have_ended(program), "all turns to end")
+    check_conversation(program, webhook, 1 if code else 0)
     program.stop()
-    return has_died
+    return code != 0
 
 
 def test_killed_at_every_moment_of_the_store_nothing_is_lost_and_at_most_one_message_repeated(bridge, webhook, llm, disk):
