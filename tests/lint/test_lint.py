@@ -117,6 +117,17 @@ def test_a_mistake_is_found_with_file_and_line(tmp_path, mistake):
     assert re.search(expected, said), said
 
 
+def test_a_source_found_clean_is_looked_at_again_when_its_header_changes(tmp_path):
+    build(tmp_path)
+    assert lint(tmp_path, "tidy")[0] == 0
+    build(tmp_path, {"src/util/text.h": TREE["src/util/text.h"] + "static inline int sign(int n)\n{\n    if (n < 0);\n        return -1;\n    return 1;\n}\n"}.items())
+    code, said = lint(tmp_path, "tidy")
+    assert code == 1 and re.search(r"src/util/text\.h:9:.*bugprone-suspicious-semicolon", said), said
+    assert lint(tmp_path, "tidy")[0] == 1
+    build(tmp_path)
+    assert lint(tmp_path, "tidy")[0] == 0
+
+
 def test_every_check_has_a_mistake_here():
     assert {check for check, *_ in MISTAKES.values()} == set(names_of_checks())
 

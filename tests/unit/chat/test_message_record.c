@@ -103,8 +103,8 @@ static void an_old_or_foreign_record_gives_empty_members(void **state)
         "null",
         "7",
         "\"x\"",
-        "{\"text\":null,\"kind\":7,\"is_group\":\"yes\",\"created_ms\":true,\"sender\":{},"
-        "\"reply_until_ms\":1.5,\"unknown\":1}",
+        ("{\"text\":null,\"kind\":7,\"is_group\":\"yes\",\"created_ms\":true,\"sender\":{},"
+         "\"reply_until_ms\":1.5,\"unknown\":1}"),
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         DB_CLEANUP(json_unref) json_t *record = NULL;
