@@ -16,6 +16,7 @@
 #include "util/mem.h"
 
 #define DEMO_CHUNK_DELAY_MS 25
+#define NOTICE_BYTES_MAX 4096
 
 extern char **environ;
 
@@ -241,7 +242,24 @@ static int make_directory(const char *path)
     return access(copy, W_OK | X_OK) == 0 ? 0 : errno;
 }
 
-static int open_data(struct bridge *bridge, const char *db_name)
+/* The administrators hear of it once a month, from the robot whose call it was. */
+static void on_sparing(const char *app, const char *month, int64_t calls, void *arg)
+{
+    struct bridge *bridge = arg;
+    const struct config *config = bridge->config;
+    struct platform *platform = bridge->platform;
+    char made[24], budget[24];
+    (void)snprintf(made, sizeof(made), "%lld", (long long)calls);
+    (void)snprintf(budget, sizeof(budget), "%lld", (long long)config->openapi_monthly_budget);
+    struct buf text = BUF_INIT(NOTICE_BYTES_MAX);
+    words_put(&text, config->language == CONFIG_EN ? LANGUAGE_EN : LANGUAGE_ZH, WORD_BUDGET,
+              (const char *const[]){made, budget, month, NULL});
+    for (size_t i = 0; platform && platform->ops->notify && i < config->admin_users.n; i++)
+        (void)platform->ops->notify(platform, app, config->admin_users.items[i], buf_str(&text));
+    buf_done(&text);
+}
+
+int bridge_open_data(struct bridge *bridge, const char *db_name)
 {
     const char *data_dir = bridge->config->data_dir;
     DB_CLEANUP(free_charp) char *images_dir = xasprintf("%s/images", data_dir);
@@ -256,16 +274,17 @@ static int open_data(struct bridge *bridge, const char *db_name)
         return fail(EX_IOERR, "store", &error);
     bridge->images =
         image_store_new(bridge->work, images_dir, (size_t)bridge->config->max_image_bytes);
+    const struct meter_settings meter = {.monthly_budget = bridge->config->openapi_monthly_budget,
+                                         .on_sparing = on_sparing,
+                                         .arg = bridge};
+    bridge->meter = meter_new(bridge->loop, bridge->store, &meter);
     return 0;
 }
 
-int bridge_open_chat(struct bridge *bridge, struct platform *platform, const char *db_name)
+void bridge_open_chat(struct bridge *bridge, struct platform *platform)
 {
     const struct config *config = bridge->config;
     bridge->platform = platform;
-    int exit_code = open_data(bridge, db_name);
-    if (exit_code)
-        return exit_code;
     size_t n_builtin;
     const struct template *builtin = templates_builtin(&n_builtin);
     struct chat_settings settings = {
@@ -287,26 +306,35 @@ int bridge_open_chat(struct bridge *bridge, struct platform *platform, const cha
     };
     bridge->chat = chat_new(bridge->loop, bridge->store, bridge->llm, bridge->platform,
                             bridge->images, &settings);
-    return 0;
 }
 
 void bridge_quiesce(struct bridge *bridge)
 {
     if (bridge->chat)
         chat_stop(bridge->chat);
+    if (bridge->meter && bridge->store)
+        meter_flush(bridge->meter);
     store_close(bridge->store);
     bridge->store = NULL;
     work_free(bridge->work);
     bridge->work = NULL;
 }
 
+void bridge_close_chat(struct bridge *bridge)
+{
+    chat_free(bridge->chat);
+    bridge->chat = NULL;
+    if (bridge->platform)
+        bridge->platform->ops->free(bridge->platform);
+    bridge->platform = NULL;
+}
+
 void bridge_close(struct bridge *bridge)
 {
     bridge_quiesce(bridge);
-    chat_free(bridge->chat);
+    bridge_close_chat(bridge);
+    meter_free(bridge->meter);
     image_store_free(bridge->images);
-    if (bridge->platform)
-        bridge->platform->ops->free(bridge->platform);
     llm_free(bridge->llm);
     http_client_free(bridge->client);
     loop_free(bridge->loop);

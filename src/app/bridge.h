@@ -9,6 +9,7 @@
 
 #include "chat/chat.h"
 #include "chat/image_store.h"
+#include "chat/meter.h"
 #include "config/config.h"
 #include "config/prompts.h"
 #include "llm/llm.h"
@@ -26,6 +27,7 @@ struct bridge {
     struct http_client *client;
     struct llm *llm;
     struct store *store;
+    struct meter *meter;
     struct image_store *images;
     struct platform *platform;
     struct chat *chat;
@@ -44,12 +46,15 @@ int bridge_load_config(const char *path, struct config **ret_config, int *ret_wa
 /* loop, worker, HTTP client, LLM; then the prompts. Takes the config over. Returns a sysexits code;
  * on failure the reason has been printed and bridge_close must still be called. */
 int bridge_open(struct bridge *bridge, struct config *config);
-/* Data directory, store (a file of that name in it), images, chat on the given platform (taken
- * over). */
-int bridge_open_chat(struct bridge *bridge, struct platform *platform, const char *db_name);
+/* Data directory, store (a file of that name in it), images, the meter of API calls. */
+int bridge_open_data(struct bridge *bridge, const char *db_name);
+/* Chat on the given platform, which is taken over. */
+void bridge_open_chat(struct bridge *bridge, struct platform *platform);
 /* Nothing moves any more and no callback of store or worker is left: what they reach into may be
  * freed now. */
 void bridge_quiesce(struct bridge *bridge);
+/* After bridge_quiesce: chat and platform, before what the platform stands on. */
+void bridge_close_chat(struct bridge *bridge);
 /* Everything in the right order. What was not opened is skipped. */
 void bridge_close(struct bridge *bridge);
 

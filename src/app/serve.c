@@ -5,8 +5,8 @@
 
 #include "app/bridge.h"
 #include "app/commands.h"
+#include "app/dingtalk.h"
 #include "dingtalk/callback.h"
-#include "dingtalk/webhook.h"
 #include "net/http_server.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -14,6 +14,7 @@
 
 struct server {
     struct bridge bridge;
+    struct dingtalk dingtalk;
     struct http_server *http;
     struct web *web;
     struct callback *callback;
@@ -39,6 +40,7 @@ static void on_stop_signal(void *arg)
     chat_get_stats(server->bridge.chat, &stats);
     log_event(LOG_INFO, "app", "stopping", LOG_I("open_turns", stats.turns_open));
     callback_stop(server->callback);
+    dingtalk_stop(&server->dingtalk);
     http_server_stop_accepting(server->http);
     chat_drain(server->bridge.chat, server->bridge.config->drain_timeout_s * 1000, on_drained,
                server);
@@ -81,20 +83,22 @@ static void open_callback(struct server *server)
     free((void *)(uintptr_t)settings.apps);
 }
 
+static void put_metrics(struct buf *out, void *arg)
+{
+    dingtalk_put_metrics(arg, out);
+}
+
 static int open_server(struct server *server, struct config *config)
 {
     struct bridge *bridge = &server->bridge;
     int exit_code = bridge_open(bridge, config);
     if (exit_code)
         return exit_code;
-    struct webhook_settings webhook = WEBHOOK_SETTINGS_DEFAULT;
-    webhook.rules = bridge->webhook_rules;
-    webhook.n_rules = bridge->n_webhook_rules;
-    webhook.proxy = config->dingtalk_proxy;
-    exit_code = bridge_open_chat(
-        bridge, webhook_platform_new(bridge->loop, bridge->client, &webhook), "dingbridge.db");
+    exit_code = bridge_open_data(bridge, "dingbridge.db");
     if (exit_code)
         return exit_code;
+    dingtalk_open(&server->dingtalk, bridge);
+    bridge_open_chat(bridge, server->dingtalk.platform);
     struct http_server_limits limits = HTTP_SERVER_LIMITS_DEFAULT;
     limits.max_body_bytes = (size_t)config->max_body_bytes;
     limits.max_connections = (int)config->max_connections;
@@ -106,6 +110,7 @@ static int open_server(struct server *server, struct config *config)
         return EX_UNAVAILABLE;
     }
     server->web = web_new(server->http, bridge->chat, bridge->images);
+    web_add_metrics(server->web, put_metrics, &server->dingtalk);
     open_callback(server);
     return 0;
 }
@@ -123,15 +128,22 @@ int serve_main(const struct options *options)
         loop_on_signal(loop, SIGTERM, on_stop_signal, &server);
         loop_on_signal(loop, SIGINT, on_stop_signal, &server);
         chat_resume(server.bridge.chat);
+        if (dingtalk_start(&server.dingtalk) != ST_OK) {
+            log_event(LOG_ERROR, "app", "cannot_start", LOG_S("what", "stream"));
+            exit_code = EX_OSERR;
+        }
         log_event(LOG_INFO, "app", "ready", LOG_S("version", DINGBRIDGE_VERSION),
                   LOG_S("address", config->listen), LOG_I("port", http_server_port(server.http)),
                   LOG_S("config", *config->file ? config->file : "-"));
-        loop_run(loop);
+        if (exit_code == 0)
+            loop_run(loop);
     }
     bridge_quiesce(&server.bridge);
     callback_free(server.callback);
     http_server_free(server.http);
     web_free(server.web);
+    bridge_close_chat(&server.bridge);
+    dingtalk_close(&server.dingtalk);
     bridge_close(&server.bridge);
     if (exit_code == 0)
         log_event(LOG_INFO, "app", "stopped", LOG_I("exit", exit_code));

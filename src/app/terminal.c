@@ -381,8 +381,9 @@ int terminal_main(const struct options *options)
     name_images(config);
     exit_code = bridge_open(&terminal.bridge, config);
     if (exit_code == 0)
-        exit_code = bridge_open_chat(&terminal.bridge, &terminal.platform, "terminal.db");
+        exit_code = bridge_open_data(&terminal.bridge, "terminal.db");
     if (exit_code == 0) {
+        bridge_open_chat(&terminal.bridge, &terminal.platform);
         loop_on_signal(terminal.bridge.loop, SIGINT, on_interrupt, &terminal);
         loop_on_signal(terminal.bridge.loop, SIGTERM, on_terminate, &terminal);
         loop_on_signal(terminal.bridge.loop, SIGHUP, on_terminate, &terminal);

@@ -66,6 +66,7 @@ struct config {
     char *card_template_id;
     char *card_content_key;
     int64_t card_update_interval; /* milliseconds */
+    int64_t stream_ping_interval_s;
     int64_t openapi_monthly_budget;
     char *dingtalk_api_url;
     char *dingtalk_oapi_url;

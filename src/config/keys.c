@@ -106,6 +106,11 @@ static const struct config_key table[] = {
          "收消息的方式：http（钉钉回调本服务）或 stream（本服务主动连接钉钉，不需要公网地址）",
      .help_en = "how messages come in: http (DingTalk calls this service) or stream (this service "
                 "connects to DingTalk; no public address needed)"},
+    {SECONDS(stream_ping_interval), .env = "STREAM_PING_INTERVAL", .type = CONFIG_DURATION,
+     .fallback = "20", RANGE(1, 600),
+     .help_zh = "stream 连接的心跳间隔（秒），两个间隔内没有任何数据即重连",
+     .help_en = "heartbeat of stream connections (seconds); after two of them without a byte the "
+                "connection is made anew"},
     {FIELD(stream_mode), .env = "STREAM_MODE", .type = CONFIG_ENUM, .fallback = "false",
      .choices = answers,
      .help_zh = "true：用互动卡片边生成边显示回答（需要 credentials 和 card_template_id）",

@@ -13,6 +13,8 @@ struct web {
     struct chat *chat;
     struct image_store *images;
     int64_t started_ms;
+    web_metrics_fn more_metrics; /* NULL: none */
+    void *more_arg;
 };
 
 /* A request that waits for the disk. */
@@ -66,6 +68,8 @@ static void serve_metrics(const struct http_server_request *request, void *arg)
                (int64_t)stats.asking);
     put_metric(&body, "uptime_seconds", "gauge", "Seconds since the start.",
                (clock_mono_ms() - web->started_ms) / 1000);
+    if (web->more_metrics)
+        web->more_metrics(&body, web->more_arg);
     struct http_reply reply = {
         .http_status = 200,
         .content_type = "text/plain; version=0.0.4; charset=utf-8",
@@ -113,6 +117,12 @@ struct web *web_new(struct http_server *server, struct chat *chat, struct image_
     http_server_route(server, "/metrics", 1U << HTTP_GET, serve_metrics, web);
     http_server_route(server, "/images/*", 1U << HTTP_GET, serve_image, web);
     return web;
+}
+
+void web_add_metrics(struct web *web, web_metrics_fn fn, void *arg)
+{
+    web->more_metrics = fn;
+    web->more_arg = arg;
 }
 
 void web_free(struct web *web)

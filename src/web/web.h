@@ -9,6 +9,9 @@ struct web;
 
 /* Registers GET /, /metrics and /images/NAME. Borrows everything; free it before the server. */
 struct web *web_new(struct http_server *server, struct chat *chat, struct image_store *images);
+/* More lines for /metrics, in Prometheus' text format. At most one. */
+typedef void (*web_metrics_fn)(struct buf *out, void *arg);
+void web_add_metrics(struct web *web, web_metrics_fn fn, void *arg);
 void web_free(
     struct web *web); /* NULL is fine; only when no image is being read (after work_free) */
 
