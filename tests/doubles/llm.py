@@ -42,7 +42,7 @@ IMAGES = {
     "png": png(),
     "jpeg": b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01" + b"\0" * 64 + b"\xff\xd9",
     "gif": b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;",
-    "webp": b"RIFF\x24\x00\x00\x00WEBPVP8 " + b"\0" * 32,
+    "webp": base64.b64decode("UklGRhwAAABXRUJQVlA4TBAAAAAvB8ABAAdQwP5H/wMR0f8A"),  # 8 × 8 pixels of one colour
     "text": b"this is not an image at all, it is a sentence",
     "huge": png() + b"\0" * (30 * 1024 * 1024),
 }
