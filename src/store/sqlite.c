@@ -274,6 +274,22 @@ static void sqlite_read_calls(struct store *store, const char *month, store_call
     submit(store, request_read_calls(month, fn, arg));
 }
 
+static void sqlite_change_settings(struct store *store, const struct store_setting_change *change,
+                                   store_done_fn fn, void *arg)
+{
+    submit(store, request_change_settings(change, fn, arg));
+}
+
+static void sqlite_read_settings(struct store *store, store_settings_fn fn, void *arg)
+{
+    submit(store, request_read_settings(fn, arg));
+}
+
+static void sqlite_read_audit(struct store *store, size_t max_items, store_audit_fn fn, void *arg)
+{
+    submit(store, request_read_audit(max_items, fn, arg));
+}
+
 static void sqlite_prune(struct store *store, int64_t before_ms, store_done_fn fn, void *arg)
 {
     submit(store, request_prune(before_ms, fn, arg));
@@ -323,6 +339,9 @@ static const struct store_ops sqlite_ops = {
     .read_last = sqlite_read_last,
     .count_calls = sqlite_count_calls,
     .read_calls = sqlite_read_calls,
+    .change_settings = sqlite_change_settings,
+    .read_settings = sqlite_read_settings,
+    .read_audit = sqlite_read_audit,
     .prune = sqlite_prune,
     .get_stats = sqlite_get_stats,
     .close = sqlite_close,

@@ -47,6 +47,10 @@ struct request *request_read_last(const struct store_session_key *key, store_las
 struct request *request_count_calls(const char *month, const struct store_calls *calls,
                                     store_done_fn fn, void *arg);
 struct request *request_read_calls(const char *month, store_calls_fn fn, void *arg);
+struct request *request_change_settings(const struct store_setting_change *change, store_done_fn fn,
+                                        void *arg);
+struct request *request_read_settings(store_settings_fn fn, void *arg);
+struct request *request_read_audit(size_t max_items, store_audit_fn fn, void *arg);
 struct request *request_prune(int64_t before_ms, store_done_fn fn, void *arg);
 
 void request_free(struct request *request);

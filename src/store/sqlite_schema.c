@@ -83,7 +83,23 @@ static const char step_2[] = "CREATE TABLE call ("
                              "CREATE INDEX exchange_session ON exchange"
                              "  (robot, conversation, sender, id);";
 
-const char *const sqlite_schema_steps[] = {step_1, step_2};
+/* What people change while the program runs, and who did what. */
+static const char step_3[] = "CREATE TABLE setting ("
+                             "  list TEXT NOT NULL,"
+                             "  item TEXT NOT NULL,"
+                             "  value TEXT NOT NULL,"
+                             "  PRIMARY KEY (list, item)"
+                             ") STRICT, WITHOUT ROWID;"
+                             "CREATE TABLE audit ("
+                             "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+                             "  at_ms INTEGER NOT NULL,"
+                             "  who TEXT NOT NULL," /* staff id */
+                             "  nick TEXT NOT NULL,"
+                             "  place TEXT NOT NULL," /* conversation id */
+                             "  what TEXT NOT NULL"
+                             ") STRICT;";
+
+const char *const sqlite_schema_steps[] = {step_1, step_2, step_3};
 const size_t n_sqlite_schema_steps = sizeof(sqlite_schema_steps) / sizeof(sqlite_schema_steps[0]);
 
 static enum status fail(sqlite3 *handle, struct error *ret_err)

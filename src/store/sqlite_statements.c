@@ -51,6 +51,14 @@ const char *const sqlite_statements[SQL_N_STATEMENTS] = {
                         " ON CONFLICT DO UPDATE SET calls = calls + ?4",
     [SQL_READ_CALLS] = "SELECT app, kind, calls FROM call WHERE month = ?1 ORDER BY app, kind",
 
+    [SQL_SET_SETTING] = "INSERT INTO setting (list, item, value) VALUES (?1, ?2, ?3)"
+                        " ON CONFLICT DO UPDATE SET value = ?3",
+    [SQL_DROP_SETTING] = "DELETE FROM setting WHERE list = ?1 AND item = ?2",
+    [SQL_READ_SETTINGS] = "SELECT list, item, value FROM setting ORDER BY list, item",
+    [SQL_ADD_AUDIT] = "INSERT INTO audit (at_ms, who, nick, place, what)"
+                      " VALUES (?1, ?2, ?3, ?4, ?5)",
+    [SQL_READ_AUDIT] = "SELECT at_ms, who, nick, place, what FROM audit ORDER BY id DESC LIMIT ?1",
+
     [SQL_ADD_TOKENS] =
         "INSERT INTO usage (day, user, prompt_tokens, completion_tokens) VALUES (?1, ?2, ?3, ?4)"
         " ON CONFLICT (day, user) DO UPDATE SET prompt_tokens = prompt_tokens + ?3,"

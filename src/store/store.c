@@ -56,6 +56,22 @@ void store_read_calls(struct store *store, const char *month, store_calls_fn fn,
     store->ops->read_calls(store, month, fn, arg);
 }
 
+void store_change_settings(struct store *store, const struct store_setting_change *change,
+                           store_done_fn fn, void *arg)
+{
+    store->ops->change_settings(store, change, fn, arg);
+}
+
+void store_read_settings(struct store *store, store_settings_fn fn, void *arg)
+{
+    store->ops->read_settings(store, fn, arg);
+}
+
+void store_read_audit(struct store *store, size_t max_items, store_audit_fn fn, void *arg)
+{
+    store->ops->read_audit(store, max_items, fn, arg);
+}
+
 void store_prune(struct store *store, int64_t before_ms, store_done_fn fn, void *arg)
 {
     store->ops->prune(store, before_ms, fn, arg);

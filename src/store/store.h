@@ -182,6 +182,43 @@ struct store_calls_result {
 typedef void (*store_calls_fn)(const struct store_calls_result *result, void *arg);
 void store_read_calls(struct store *store, const char *month, store_calls_fn fn, void *arg);
 
+/* What people change while the program runs: lists of items, each with a value. */
+struct store_setting {
+    const char *list;
+    const char *item;
+    const char *value; /* in a change, NULL: the item leaves the list */
+};
+/* Who did what, for those who are responsible. */
+struct store_audit {
+    int64_t at_ms;   /* wall clock */
+    const char *who; /* staff id */
+    const char *nick;
+    const char *place; /* conversation id */
+    const char *what;
+};
+struct store_setting_change {
+    const struct store_setting *items;
+    size_t n_items;                  /* 0: only the record is written */
+    const struct store_audit *audit; /* NULL: none */
+};
+/* The items and the record of the change in one transaction. */
+void store_change_settings(struct store *store, const struct store_setting_change *change,
+                           store_done_fn fn, void *arg);
+struct store_settings_result {
+    enum status status;
+    const struct store_setting *items; /* all there are, by list and item; borrowed */
+    size_t n_items;
+};
+typedef void (*store_settings_fn)(const struct store_settings_result *result, void *arg);
+void store_read_settings(struct store *store, store_settings_fn fn, void *arg);
+struct store_audit_result {
+    enum status status;
+    const struct store_audit *items; /* newest first; borrowed */
+    size_t n_items;
+};
+typedef void (*store_audit_fn)(const struct store_audit_result *result, void *arg);
+void store_read_audit(struct store *store, size_t max_items, store_audit_fn fn, void *arg);
+
 /* Finished inbox rows older than before_ms are removed (they only serve de-duplication). */
 void store_prune(struct store *store, int64_t before_ms, store_done_fn fn, void *arg);
 

@@ -20,6 +20,10 @@ struct store_ops {
     void (*count_calls)(struct store *, const char *month, const struct store_calls *,
                         store_done_fn, void *);
     void (*read_calls)(struct store *, const char *month, store_calls_fn, void *);
+    void (*change_settings)(struct store *, const struct store_setting_change *, store_done_fn,
+                            void *);
+    void (*read_settings)(struct store *, store_settings_fn, void *);
+    void (*read_audit)(struct store *, size_t max_items, store_audit_fn, void *);
     void (*prune)(struct store *, int64_t before_ms, store_done_fn, void *);
     void (*get_stats)(struct store *, struct store_stats *ret_stats);
     void (*close)(struct store *);

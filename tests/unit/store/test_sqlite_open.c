@@ -228,6 +228,9 @@ static void no_statement_reads_a_whole_table(void **state)
     struct fixture *fixture = *state;
     sqlite3 *raw = open_raw(fixture->path);
     for (int i = SQL_COUNT_REQUEST; i < SQL_N_STATEMENTS; i++) {
+        /* These want every row, or the newest ones in the order of the table. */
+        if (i == SQL_READ_SETTINGS || i == SQL_READ_AUDIT)
+            continue;
         DB_CLEANUP(free_charp)
         char *sql = xasprintf("EXPLAIN QUERY PLAN %s", sqlite_statements[i]);
         sqlite3_stmt *plan = NULL;
