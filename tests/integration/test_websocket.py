@@ -3,6 +3,7 @@ import asyncio
 import http
 import os
 import pathlib
+import socket
 import ssl
 import subprocess
 import threading
@@ -18,7 +19,7 @@ PROBE = pathlib.Path(harness.BINARY).parent / "tests" / "unit" / "net" / "websoc
 class Server:
     """Runs `handler` for every connection, in a thread of its own."""
 
-    def __init__(self, handler, certificate=None, **options):
+    def __init__(self, handler, certificate=None, receive_buffer=None, **options):
         self.loop = asyncio.new_event_loop()
         self.headers = []
         self.close_codes = []
@@ -37,11 +38,15 @@ class Server:
                 pass
             self.close_codes.append(connection.close_code)
 
+        listener = socket.create_server(("127.0.0.1", 0))
+        if receive_buffer:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+
         async def serve():
-            return await websockets.serve(handle, "127.0.0.1", 0, ssl=context, **options)
+            return await websockets.serve(handle, sock=listener, ssl=context, **options)
 
         self.server = self.loop.run_until_complete(serve())
-        self.port = self.server.sockets[0].getsockname()[1]
+        self.port = listener.getsockname()[1]
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
 
@@ -149,6 +154,19 @@ def test_a_refused_upgrade_is_told_with_its_status(serve):
 def test_tls_is_spoken_with_a_trusted_server(serve, certificate):
     server = serve(echo, certificate=certificate)
     assert probe(f"wss://localhost:{server.port}/", "--ca", certificate, *CONVERSATION) == ANSWER
+
+
+def test_what_a_slow_reader_leaves_waiting_arrives_whole_over_tls(serve, certificate):
+    """TLS wants a write that the socket had no room for repeated with the same bytes, while more is queued behind them."""
+    async def compare(connection):
+        sizes = [len(await connection.recv()) for _ in range(8)]
+        await connection.send(str(sizes))
+
+    server = serve(compare, certificate=certificate, receive_buffer=16384, max_queue=1, read_limit=4096)
+    fills = [500000 + i for i in range(8)]
+    options = [part for size in fills for part in ("--fill", size)]
+    lines = probe(f"wss://localhost:{server.port}/", "--ca", certificate, *options, "--expect", 1)
+    assert lines == ["open", f"text {len(str(fills))} {str(fills)[:60]}", "close ok 0 1000"]
 
 
 def test_an_untrusted_certificate_is_refused(serve, certificate):
