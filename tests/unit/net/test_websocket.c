@@ -297,6 +297,38 @@ static void a_slow_reader_gets_all_and_the_queue_stays_within_its_limit(void **s
     fixture_end(&fixture);
 }
 
+static void close_without_reading(struct peer *peer)
+{
+    if (!peer_upgrade(peer) || !peer_wait(peer, 1))
+        return;
+    peer_say_close(peer, 1001, "");
+    (void)shutdown(peer->fd, SHUT_WR);
+    (void)peer_wait(peer, 2);
+}
+
+static void a_server_that_closes_and_reads_nothing_is_left_after_the_deadline(void **state)
+{
+    struct fixture fixture;
+    struct trip trip;
+    DB_CLEANUP(free_charp) char *text = xcalloc(1, 16 * MIB);
+    fixture_begin(&fixture, close_without_reading);
+    trip_init(&trip, &fixture);
+    trip_open(&trip,
+              &(struct websocket_request){.max_queued_bytes = 17 * MIB, .close_timeout_ms = 400});
+    run_until_at_least(&fixture, &trip.n_open, 1);
+    assert_int_equal(trip_send(&trip, (struct str){text, 16 * MIB}), ST_OK);
+    run_for_ms(&fixture, 100);
+    int64_t before_us = cpu_us();
+    scripted_server_step(fixture.server, 1);
+    trip_finish(&trip);
+    assert_true(cpu_us() - before_us < 40000);
+    assert_int_equal(trip.error.status, ST_OK);
+    assert_int_equal(trip.close_code, 1001);
+    scripted_server_step(fixture.server, 2);
+    trip_done(&trip);
+    fixture_end(&fixture);
+}
+
 /* --- deadlines ------------------------------------------------------------------------------ */
 
 static void serve_nothing(struct peer *peer)
@@ -324,13 +356,15 @@ static void a_server_that_never_answers_is_given_up(void **state)
     fixture_end(&fixture);
 }
 
-/* TCP stays, nothing comes: what a half-open connection looks like. Counts our PINGs. */
-static void go_deaf(struct peer *peer)
+/* TCP stays, nothing comes: what a half-open connection looks like. Step 1 is the test's; then
+ * there is a last message, and our PINGs are counted from 2 on. */
+static void fall_silent(struct peer *peer)
 {
     struct client_frame frame;
-    if (!peer_upgrade(peer))
+    if (!peer_upgrade(peer) || !peer_wait(peer, 1))
         return;
-    for (int n = 1; peer_read_frame(peer, &frame); n++) {
+    peer_say_frame(peer, FIN | TEXT, STR_LIT("last"));
+    for (int n = 2; peer_read_frame(peer, &frame); n++) {
         if (frame.first == (FIN | PING))
             scripted_server_step(peer->server, n);
         buf_done(&frame.payload);
@@ -341,17 +375,20 @@ static void a_server_that_falls_silent_is_dead_after_two_intervals(void **state)
 {
     struct fixture fixture;
     struct trip trip;
-    fixture_begin(&fixture, go_deaf);
+    fixture_begin(&fixture, fall_silent);
     trip_init(&trip, &fixture);
-    trip_open(&trip, &(struct websocket_request){.ping_interval_ms = 300});
+    trip_open(&trip, &(struct websocket_request){.ping_interval_ms = 400});
     run_until_at_least(&fixture, &trip.n_open, 1);
+    run_for_ms(&fixture, 200); /* so that it does not die together with a PING */
+    scripted_server_step(fixture.server, 1);
+    run_until_at_least(&fixture, &trip.n_messages, 1);
     int64_t began_ms = clock_mono_ms();
     trip_finish(&trip);
     int64_t took_ms = clock_mono_ms() - began_ms;
     assert_int_equal(trip.error.status, ST_TIMEOUT);
     assert_int_equal(trip.close_code, 1006);
-    assert_true(took_ms >= 500 && took_ms < 880); /* a third interval would be too late */
-    assert_true(step_reached(&fixture, 1));       /* it was asked before */
+    assert_true(took_ms >= 700 && took_ms < 960);
+    assert_true(step_reached(&fixture, 2)); /* it was asked before */
     trip_done(&trip);
     fixture_end(&fixture);
 }
@@ -373,11 +410,17 @@ static void pongs_keep_a_quiet_connection_alive(void **state)
     fixture_end(&fixture);
 }
 
+static void hear_the_rest(struct peer *peer)
+{
+    if (peer_upgrade(peer))
+        peer_read_to_end(peer);
+}
+
 static void a_close_without_answer_has_a_deadline(void **state)
 {
     struct fixture fixture;
     struct trip trip;
-    fixture_begin(&fixture, go_deaf);
+    fixture_begin(&fixture, hear_the_rest);
     trip_init(&trip, &fixture);
     trip.on_open = trip_close_normally;
     trip_open(&trip, &(struct websocket_request){.close_timeout_ms = 150});
@@ -415,6 +458,7 @@ int main(void)
         cmocka_unit_test(one_mib_arrives_and_one_byte_more_is_refused_with_1009),
         cmocka_unit_test(text_that_is_no_utf8_is_refused_with_1007),
         cmocka_unit_test(a_slow_reader_gets_all_and_the_queue_stays_within_its_limit),
+        cmocka_unit_test(a_server_that_closes_and_reads_nothing_is_left_after_the_deadline),
         cmocka_unit_test(a_server_that_never_answers_is_given_up),
         cmocka_unit_test(a_server_that_falls_silent_is_dead_after_two_intervals),
         cmocka_unit_test(pongs_keep_a_quiet_connection_alive),
