@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "net/websocket.h"
 #include "util/buf.h"
@@ -28,7 +29,8 @@ static struct {
     bool is_closed;
 } probe;
 
-/* The program trusts the system's certificates alone; the test brings one of its own. The linker
+/* What the client leaves to libcurl's own choice and the test does not: which certificates are
+ * trusted, and how much a socket takes (little, so that writes are cut and put off). The linker
  * puts this function before libcurl's (--wrap). */
 static const char *ca_file;
 #undef curl_easy_setopt
@@ -36,6 +38,14 @@ static const char *ca_file;
 // NOLINTBEGIN(bugprone-reserved-identifier,bugprone-branch-clone)
 CURLcode __real_curl_easy_setopt(CURL *easy, CURLoption option, ...);
 CURLcode __wrap_curl_easy_setopt(CURL *easy, CURLoption option, ...);
+
+static int on_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+    const int size = 8192;
+    return setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) == 0 ? CURL_SOCKOPT_OK
+                                                                           : CURL_SOCKOPT_ERROR;
+}
+
 CURLcode __wrap_curl_easy_setopt(CURL *easy, CURLoption option, ...)
 {
     va_list args;
@@ -48,7 +58,9 @@ CURLcode __wrap_curl_easy_setopt(CURL *easy, CURLoption option, ...)
     else
         code = __real_curl_easy_setopt(easy, option, va_arg(args, void *));
     va_end(args);
-    if (option == CURLOPT_URL && ca_file && code == CURLE_OK)
+    if (option == CURLOPT_URL && code == CURLE_OK)
+        code = __real_curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket);
+    if (option == CURLOPT_URL && code == CURLE_OK && ca_file)
         code = __real_curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
     return code;
 }
