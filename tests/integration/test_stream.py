@@ -137,6 +137,7 @@ def test_what_could_not_be_stored_is_not_acknowledged(streaming, gateway, llm):
     program.wait_line("stream not_stored")
     assert not gateway.acks(msgId=second["msgId"])
     gateway.wait_texts(1)
+    wait_for(lambda: b"dingbridge_turns_open 0\n" in program.request("GET", "/metrics")[1], "room for another turn")
     gateway.tell("redeliver", msgId=second["msgId"])
     assert "等着" in gateway.wait_texts(2)[1]
 
