@@ -20,9 +20,14 @@
 
 extern char **environ;
 
+/* Whoever names a model or a robot means it: what is missing then is an error and no reason for
+ * demo mode. Ports, directories and limits may be set for trying things out. */
 static bool has_environment_config(void)
 {
-    static const char *const names[] = {"APIKEY", "API_KEY", "BASE_URL", "API_ROOT", "PROVIDER"};
+    static const char *const names[] = {"APIKEY",   "API_KEY",     "BASE_URL",
+                                        "API_ROOT", "PROVIDER",    "MODEL",
+                                        "AZURE_ON", "APP_SECRETS", "DINGTALK_CREDENTIALS",
+                                        "RUN_MODE", "CREDENTIALS"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         const char *value = getenv(names[i]);
         if (value && *value)

@@ -105,6 +105,12 @@ def test_a_configuration_however_poor_is_never_answered_with_demo_mode(tmp_path,
         assert result.returncode == 78 and "演示" not in result.stdout + result.stderr
 
 
+@pytest.mark.parametrize("name, value", [("APP_SECRETS", "a-secret-of-ours"), ("MODEL", "test-model"), ("DINGTALK_CREDENTIALS", "id:secret"), ("RUN_MODE", "stream")])
+def test_a_configuration_by_environment_without_a_key_is_an_error_and_not_demo_mode(tmp_path, name, value):
+    result = run(tmp_path, "serve", environment={name: value})
+    assert result.returncode == 78 and "api_key" in result.stderr and "演示" not in result.stderr
+
+
 def test_a_missing_file_is_told(tmp_path):
     result = run(tmp_path, "check", "--config", "nowhere.yml")
     assert result.returncode == 66 and "nowhere.yml" in result.stderr
