@@ -66,6 +66,10 @@ static void sink_begin(struct sink *sink)
 static void sink_grow(struct sink *base, struct str text)
 {
     struct terminal_sink *sink = (struct terminal_sink *)(void *)base;
+    if (text.n < sink->printed_bytes) { /* the terminal cannot take anything back */
+        print_text(STR_LIT("\n----\n"));
+        sink->printed_bytes = 0;
+    }
     print_text(str_sub(text, sink->printed_bytes, text.n));
     sink->printed_bytes = text.n;
 }

@@ -75,7 +75,8 @@ struct sink_handlers {
 struct sink_ops {
     void (*begin)(struct sink *); /* the answer is being made */
     void (*grow)(struct sink *,
-                 struct str text_so_far); /* the whole text so far; may be ignored or thinned out */
+                 struct str text_so_far); /* the whole text so far; may be ignored or thinned out.
+                                            Shorter than before: it begins anew */
     void (*finish)(struct sink *, const struct reply *); /* copied */
     void (*fail)(
         struct sink *,

@@ -95,6 +95,14 @@ static void on_text(uint64_t id, struct str text, void *arg)
     turn->sink->ops->grow(turn->sink, buf_str(&turn->answer));
 }
 
+/* It was no part of the answer: the person sees the answer begin anew. */
+static void on_retract(uint64_t id, void *arg)
+{
+    struct turn *turn = arg;
+    buf_clear(&turn->answer);
+    turn->sink->ops->grow(turn->sink, STR_LIT(""));
+}
+
 static void start_ask(struct turn *turn);
 
 static void on_answer(uint64_t id, const struct llm_answer *answer, void *arg)
@@ -127,7 +135,8 @@ static void on_answer(uint64_t id, const struct llm_answer *answer, void *arg)
     turn_deliver(turn);
 }
 
-static const struct llm_ask_handlers ask_handlers = {.on_text = on_text, .on_done = on_answer};
+static const struct llm_ask_handlers ask_handlers = {
+    .on_text = on_text, .on_retract = on_retract, .on_done = on_answer};
 
 static void start_ask(struct turn *turn)
 {

@@ -508,6 +508,10 @@ static void sink_grow(struct sink *base, struct str text)
     struct card *card = card_of(base);
     if (card->state != CARD_CREATING && card->state != CARD_OPEN)
         return;
+    if (text.n < card->text.len) {
+        buf_clear(&card->text);
+        card->shown_bytes = card->sent_bytes = card->cut_bytes = 0;
+    }
     buf_add_str(&card->text, str_sub(text, card->text.len, text.n));
     step(card);
 }

@@ -74,6 +74,9 @@ struct llm_answer {
 struct llm_ask_handlers {
     /* A piece of the answer, UTF-8 text in whole characters. Reasoning never comes here. */
     void (*on_text)(uint64_t id, struct str text, void *arg);
+    /* Optional: what was handed out so far was reasoning that nothing had announced. The answer
+     * begins with the next piece. At most once. */
+    void (*on_retract)(uint64_t id, void *arg);
     /* Exactly once, never before llm_ask returned, not after llm_cancel. */
     void (*on_done)(uint64_t id, const struct llm_answer *answer, void *arg);
 };

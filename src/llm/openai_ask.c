@@ -167,7 +167,14 @@ static void finish(struct ask *ask)
 /* Hands over what text has come. The exchange may be gone afterwards. */
 static void hand_over(struct ask *ask)
 {
-    if (!ask->is_stream_open || ask->stream.text.len == 0)
+    if (!ask->is_stream_open)
+        return;
+    if (ask->stream.is_retracted) {
+        ask->stream.is_retracted = false;
+        if (ask->handlers->on_retract)
+            ask->handlers->on_retract(ask->exchange.id, ask->arg);
+    }
+    if (ask->stream.text.len == 0)
         return;
     struct str text = buf_str(&ask->stream.text);
     DB_CLEANUP(free_charp) char *bytes = buf_steal(&ask->stream.text);

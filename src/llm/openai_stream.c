@@ -10,6 +10,8 @@
 
 static const struct str think_open = STR_LIT("<think>");
 static const struct str think_close = STR_LIT("</think>");
+static const struct str lone_close = STR_LIT("\n</think>");
+#define SEAM_BYTES 16 /* more than a tag */
 
 static enum status on_event(const struct sse_event *event, void *arg);
 
@@ -20,6 +22,7 @@ void openai_stream_init(struct openai_stream *stream, const struct openai_dialec
         .dialect = dialect,
         .json = BUF_INIT(JSON_BYTES_MAX(max_answer_bytes)),
         .held = BUF_INIT(16), /* less than a tag */
+        .seam = BUF_INIT(max_answer_bytes + SEAM_BYTES),
         .text = BUF_INIT(max_answer_bytes),
         .max_answer_bytes = max_answer_bytes,
         .usage = {.prompt_tokens = -1, .completion_tokens = -1},
@@ -32,6 +35,7 @@ void openai_stream_done(struct openai_stream *stream)
     sse_done(&stream->sse);
     buf_done(&stream->json);
     buf_done(&stream->held);
+    buf_done(&stream->seam);
     buf_done(&stream->text);
 }
 
@@ -52,6 +56,37 @@ static enum status add_text(struct openai_stream *stream, struct str text)
     /* It cannot fail: the buffer holds a part of what text_bytes counts. */
     (void)buf_add_str(&stream->text, taken);
     return taken.n == text.n ? ST_OK : fail_too_large(stream);
+}
+
+static enum status take_characters(struct openai_stream *stream, struct str text);
+
+/* Everything so far was reasoning; `rest` is what stands behind the closing tag. */
+static enum status retract(struct openai_stream *stream, struct str rest)
+{
+    struct buf kept = BUF_INIT(rest.n);
+    (void)buf_add_str(&kept, rest);
+    buf_clear(&stream->text);
+    buf_clear(&stream->seam);
+    stream->text_bytes = 0;
+    stream->is_retracted = stream->has_reasoning = stream->is_about_tags = true;
+    stream->opening = OPENAI_OPENING;
+    enum status status = take_characters(stream, buf_str(&kept));
+    buf_done(&kept);
+    return status;
+}
+
+static enum status take_answer(struct openai_stream *stream, struct str text)
+{
+    struct buf *seam = &stream->seam;
+    if (stream->is_about_tags || buf_add_str(seam, text) != ST_OK)
+        return add_text(stream, text);
+    ptrdiff_t close = str_find(buf_str(seam), lone_close);
+    stream->is_about_tags = str_find(buf_str(seam), think_open) >= 0;
+    if (close >= 0 && !stream->is_about_tags)
+        return retract(stream, str_sub(buf_str(seam), (size_t)close + lone_close.n, seam->len));
+    if (seam->len > SEAM_BYTES)
+        buf_consume(seam, seam->len - SEAM_BYTES);
+    return add_text(stream, text);
 }
 
 static struct str without_leading_space(struct str text)
@@ -87,14 +122,14 @@ static struct str pass_opening(struct openai_stream *stream, struct str text,
         }
         stream->opening = OPENAI_ANSWERING;
     }
-    *ret_status = add_text(stream, text);
+    *ret_status = take_answer(stream, text);
     return nothing;
 }
 
 static enum status take_characters(struct openai_stream *stream, struct str text)
 {
     if (stream->opening == OPENAI_ANSWERING)
-        return add_text(stream, text);
+        return take_answer(stream, text);
 
     struct buf all = BUF_INIT(stream->held.len + text.n);
     (void)buf_add_str(&all, buf_str(&stream->held));

@@ -4,7 +4,9 @@
  * content types lie.
  *
  * Reasoning is counted and dropped, whether it comes in fields of its own or as <think>…</think> at
- * the start of the text. White space before the first character of the answer is dropped too.
+ * the start of the text. Some servers send the closing tag alone, on a line of its own, because the
+ * opening one was part of their prompt: then what came before it is taken back. White space before
+ * the first character of the answer is dropped too.
  */
 #ifndef DB_LLM_OPENAI_STREAM_H
 #define DB_LLM_OPENAI_STREAM_H
@@ -50,10 +52,13 @@ struct openai_stream {
     bool has_reasoning;
     int64_t n_pieces; /* of text or reasoning: tells progress from keep-alives */
     enum openai_opening opening;
-    uint32_t half;     /* the first half of a character that a delta ended with; 0: none */
-    struct buf held;   /* the start of the text, until it is known not to be <think> */
-    struct buf text;   /* answer not taken yet, in whole characters */
-    size_t text_bytes; /* of the answer so far */
+    uint32_t half;      /* the first half of a character that a delta ended with; 0: none */
+    struct buf held;    /* the start of the text, until it is known not to be <think> */
+    struct buf seam;    /* the newest bytes of the answer: a tag may be cut between two pieces */
+    bool is_about_tags; /* the answer names the opening tag: a closing one is part of it */
+    bool is_retracted;  /* what was taken of the text was reasoning; for the taker to clear */
+    struct buf text;    /* answer not taken yet, in whole characters */
+    size_t text_bytes;  /* of the answer so far */
     size_t max_answer_bytes;
     struct llm_usage usage;
     struct openai_problem problem; /* found in the body */

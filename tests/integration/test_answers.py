@@ -190,6 +190,22 @@ def test_reasoning_is_never_shown(bridge, ask, llm, key):
     assert "答案是四十二" in text and "秘密" not in text
 
 
+@pytest.mark.parametrize("chunk", [1, 3, 1000])
+def test_thoughts_that_only_end_with_a_tag_are_taken_back(bridge, ask, llm, chunk):
+    program = bridge(default_mode="串聊")
+    llm.script({"text": "先想一想这个秘密……\n再想想。\n</think>\n\n答案是四十二", "chunk": chunk})
+    text = ask(program, "多少")
+    assert text.endswith("答案是四十二") and "秘密" not in text and "think" not in text
+    ask(program, "为什么")
+    assert [entry["content"] for entry in requests_of(llm)[-1]["json"]["messages"]][1] == "答案是四十二"
+
+
+@pytest.mark.parametrize("text", ["标签写作 <think> 和\n</think>\n两个", "行内的 </think> 不算", "```\n<think>\n</think>\n```"])
+def test_an_answer_about_such_tags_is_left_alone(bridge, ask, llm, text):
+    llm.script({"text": text, "chunk": 2})
+    assert text in ask(bridge(), "标签是什么")
+
+
 def test_think_tags_are_never_shown(bridge, ask, llm):
     llm.script({"text": "<think>这很秘密</think>\n答案是四十二", "chunk": 3})
     text = ask(bridge(), "问")

@@ -42,6 +42,13 @@ def test_an_answer_types_itself_into_a_card(carding, gateway, llm, template, kin
     assert not gateway.texts() and gateway.violations() == []
 
 
+def test_thoughts_that_only_end_with_a_tag_leave_the_card(carding, gateway, llm):
+    carding()
+    llm.script({"text": "让我想想这个秘密" * 10 + "\n</think>\n\n" + "答案是四十二。" * 5, "stutter": 0.03})
+    gateway.say("多少")
+    assert gateway.wait_card("完成")["text"] == "答案是四十二。" * 5
+
+
 def test_the_first_words_are_seen_at_once(carding, gateway, llm):
     carding()
     llm.script({"text": "先" + "后" * 50, "chunk": 1, "stutter": 0.1})
