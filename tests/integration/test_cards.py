@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from harness import message, wait_for
+from harness import wait_for
 
 
 def metrics(program):
