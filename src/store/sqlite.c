@@ -290,6 +290,24 @@ static void sqlite_read_audit(struct store *store, size_t max_items, store_audit
     submit(store, request_read_audit(max_items, fn, arg));
 }
 
+static void sqlite_read_said(struct store *store, const struct store_said_query *query,
+                             store_said_fn fn, void *arg)
+{
+    submit(store, request_read_said(query, fn, arg));
+}
+
+static void sqlite_forget(struct store *store, const struct store_forget *what,
+                          store_forgotten_fn fn, void *arg)
+{
+    submit(store, request_forget(what, fn, arg));
+}
+
+static void sqlite_read_usage(struct store *store, const struct store_usage_query *query,
+                              store_usage_fn fn, void *arg)
+{
+    submit(store, request_read_usage(query, fn, arg));
+}
+
 static void sqlite_prune(struct store *store, int64_t before_ms, store_done_fn fn, void *arg)
 {
     submit(store, request_prune(before_ms, fn, arg));
@@ -342,6 +360,9 @@ static const struct store_ops sqlite_ops = {
     .change_settings = sqlite_change_settings,
     .read_settings = sqlite_read_settings,
     .read_audit = sqlite_read_audit,
+    .read_said = sqlite_read_said,
+    .forget = sqlite_forget,
+    .read_usage = sqlite_read_usage,
     .prune = sqlite_prune,
     .get_stats = sqlite_get_stats,
     .close = sqlite_close,

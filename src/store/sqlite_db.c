@@ -117,12 +117,12 @@ static enum status open_file(struct sqlite_db *db, const char *path)
                                        &db->error);
     if (status == ST_OK)
         status = expect_word(db, "PRAGMA journal_mode = WAL", "wal");
-    /* FULL: a commit is on the disk when it returns. A WAL that a burst has blown up shrinks back.
-     */
+    /* FULL: a commit is on the disk when it returns. secure_delete: what is forgotten is
+     * overwritten. A WAL that a burst has blown up shrinks back. */
     if (status == ST_OK)
-        status =
-            run_script(db, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-                           "PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = 67108864");
+        status = run_script(db, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+                                "PRAGMA trusted_schema = OFF; PRAGMA secure_delete = ON;"
+                                "PRAGMA journal_size_limit = 67108864");
     return status == ST_OK ? prepare_all(db) : status;
 }
 

@@ -350,6 +350,41 @@ struct request *request_note_progress(int64_t inbox_id, const char *answer, int 
     return &request->done.base;
 }
 
+static int64_t known_tokens(int64_t tokens)
+{
+    return tokens > 0 ? tokens : 0;
+}
+
+/* One more of a group's, or of a model's; nothing for "". */
+static enum status add_tally(struct sqlite_db *db, const struct store_settlement *settlement,
+                             const char *what, const char *item, const char *name)
+{
+    const struct store_exchange_record *exchange = settlement->exchange;
+    if (!*item)
+        return ST_OK;
+    return sqlite_db_run(db, SQL_ADD_TALLY,
+                         SQL_VALUES(SQL_TEXT(settlement->day), SQL_TEXT(what), SQL_TEXT(item),
+                                    SQL_TEXT(name), SQL_INT(known_tokens(exchange->prompt_tokens)),
+                                    SQL_INT(known_tokens(exchange->completion_tokens))));
+}
+
+static enum status count_exchange(struct sqlite_db *db, const struct store_settlement *settlement)
+{
+    const struct store_exchange_record *exchange = settlement->exchange;
+    int64_t prompt_tokens = known_tokens(exchange->prompt_tokens);
+    int64_t completion_tokens = known_tokens(exchange->completion_tokens);
+    enum status status = ST_OK;
+    if (prompt_tokens + completion_tokens > 0)
+        status = sqlite_db_run(db, SQL_ADD_TOKENS,
+                               SQL_VALUES(SQL_TEXT(settlement->day), SQL_TEXT(exchange->user),
+                                          SQL_INT(prompt_tokens), SQL_INT(completion_tokens)));
+    const char *title = exchange->conversation_title;
+    if (status == ST_OK)
+        status =
+            add_tally(db, settlement, "group", *title ? settlement->key.conversation : "", title);
+    return status == ST_OK ? add_tally(db, settlement, "model", exchange->model, "") : status;
+}
+
 static enum status add_exchange(struct sqlite_db *db, const struct store_settlement *settlement)
 {
     const struct store_session_key *key = &settlement->key;
@@ -364,13 +399,7 @@ static enum status add_exchange(struct sqlite_db *db, const struct store_settlem
                    SQL_TEXT(exchange->reference), SQL_INT(exchange->in_context),
                    SQL_COUNT(exchange->prompt_tokens), SQL_COUNT(exchange->completion_tokens),
                    SQL_INT(exchange->started_ms), SQL_INT(exchange->ended_ms)));
-    int64_t prompt_tokens = exchange->prompt_tokens > 0 ? exchange->prompt_tokens : 0;
-    int64_t completion_tokens = exchange->completion_tokens > 0 ? exchange->completion_tokens : 0;
-    if (status != ST_OK || prompt_tokens + completion_tokens == 0)
-        return status;
-    return sqlite_db_run(db, SQL_ADD_TOKENS,
-                         SQL_VALUES(SQL_TEXT(settlement->day), SQL_TEXT(exchange->user),
-                                    SQL_INT(prompt_tokens), SQL_INT(completion_tokens)));
+    return status == ST_OK ? count_exchange(db, settlement) : status;
 }
 
 static enum status change_session(struct sqlite_db *db, const struct store_settlement *settlement)

@@ -51,6 +51,11 @@ struct request *request_change_settings(const struct store_setting_change *chang
                                         void *arg);
 struct request *request_read_settings(store_settings_fn fn, void *arg);
 struct request *request_read_audit(size_t max_items, store_audit_fn fn, void *arg);
+struct request *request_read_said(const struct store_said_query *query, store_said_fn fn,
+                                  void *arg);
+struct request *request_forget(const struct store_forget *what, store_forgotten_fn fn, void *arg);
+struct request *request_read_usage(const struct store_usage_query *query, store_usage_fn fn,
+                                   void *arg);
 struct request *request_prune(int64_t before_ms, store_done_fn fn, void *arg);
 
 void request_free(struct request *request);

@@ -99,7 +99,33 @@ static const char step_3[] = "CREATE TABLE setting ("
                              "  what TEXT NOT NULL"
                              ") STRICT;";
 
-const char *const sqlite_schema_steps[] = {step_1, step_2, step_3};
+/* The ways to what was said, and the month's counts by group and model, which outlive the exchanges
+ * that they were made of. */
+static const char step_4[] =
+    "CREATE INDEX exchange_started ON exchange (started_ms);"
+    "CREATE INDEX exchange_nick ON exchange (nick, started_ms);"
+    "CREATE INDEX exchange_conversation ON exchange (conversation, started_ms);"
+    "CREATE INDEX exchange_title ON exchange (conversation_title, started_ms);"
+    "CREATE TABLE tally ("
+    "  month TEXT NOT NULL," /* 2026-11 */
+    "  what TEXT NOT NULL,"  /* group, model */
+    "  item TEXT NOT NULL,"
+    "  name TEXT NOT NULL,"
+    "  requests INTEGER NOT NULL DEFAULT 0,"
+    "  prompt_tokens INTEGER NOT NULL DEFAULT 0,"
+    "  completion_tokens INTEGER NOT NULL DEFAULT 0,"
+    "  PRIMARY KEY (month, what, item)"
+    ") STRICT, WITHOUT ROWID;"
+    "INSERT INTO tally SELECT strftime('%Y-%m', started_ms / 1000, 'unixepoch', 'localtime'),"
+    "  'group', conversation, max(conversation_title), count(*),"
+    "  sum(coalesce(prompt_tokens, 0)), sum(coalesce(completion_tokens, 0)) FROM exchange"
+    "  WHERE conversation_title <> '' GROUP BY 1, 3;"
+    "INSERT INTO tally SELECT strftime('%Y-%m', started_ms / 1000, 'unixepoch', 'localtime'),"
+    "  'model', model, '', count(*),"
+    "  sum(coalesce(prompt_tokens, 0)), sum(coalesce(completion_tokens, 0)) FROM exchange"
+    "  WHERE model <> '' GROUP BY 1, 3;";
+
+const char *const sqlite_schema_steps[] = {step_1, step_2, step_3, step_4};
 const size_t n_sqlite_schema_steps = sizeof(sqlite_schema_steps) / sizeof(sqlite_schema_steps[0]);
 
 static enum status fail(sqlite3 *handle, struct error *ret_err)

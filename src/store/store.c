@@ -72,6 +72,24 @@ void store_read_audit(struct store *store, size_t max_items, store_audit_fn fn, 
     store->ops->read_audit(store, max_items, fn, arg);
 }
 
+void store_read_said(struct store *store, const struct store_said_query *query, store_said_fn fn,
+                     void *arg)
+{
+    store->ops->read_said(store, query, fn, arg);
+}
+
+void store_forget(struct store *store, const struct store_forget *what, store_forgotten_fn fn,
+                  void *arg)
+{
+    store->ops->forget(store, what, fn, arg);
+}
+
+void store_read_usage(struct store *store, const struct store_usage_query *query, store_usage_fn fn,
+                      void *arg)
+{
+    store->ops->read_usage(store, query, fn, arg);
+}
+
 void store_prune(struct store *store, int64_t before_ms, store_done_fn fn, void *arg)
 {
     store->ops->prune(store, before_ms, fn, arg);

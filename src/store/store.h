@@ -219,6 +219,90 @@ struct store_audit_result {
 typedef void (*store_audit_fn)(const struct store_audit_result *result, void *arg);
 void store_read_audit(struct store *store, size_t max_items, store_audit_fn fn, void *arg);
 
+/* An exchange as it is kept, for those who may read what was said. Borrowed strings, none NULL. */
+struct store_said {
+    int64_t id;
+    const char *robot;
+    const char *conversation;
+    const char *conversation_title; /* "" in a private chat */
+    const char *user;               /* staff id, or the opaque sender id */
+    const char *nick;               /* as it was then */
+    const char *kind;
+    const char *question;
+    const char *answer;
+    const char *provider;
+    const char *model;
+    const char *outcome;
+    const char *reference;
+    int64_t prompt_tokens; /* -1 unknown */
+    int64_t completion_tokens;
+    int64_t started_ms;
+    int64_t ended_ms;
+};
+/* Which ones: all that is not "" or 0 has to hold. Texts are compared as they are. */
+struct store_said_query {
+    const char *user;
+    const char *nick;
+    const char *conversation;
+    const char *conversation_title;
+    int64_t from_ms; /* of the exchange's start */
+    int64_t to_ms;   /* exclusive */
+    bool is_newest_first;
+    int64_t after_ms; /* goes on behind this exchange, in the same order; id 0: from the start */
+    int64_t after_id;
+    size_t max_items;  /* of one result; 0 is taken as 1 */
+    int64_t max_bytes; /* of its questions and answers; at least one exchange comes in any case */
+};
+struct store_said_result {
+    enum status status;
+    const struct store_said *items; /* in the order of their start; borrowed */
+    size_t n_items;
+    bool has_more; /* there are further ones behind the last */
+};
+typedef void (*store_said_fn)(const struct store_said_result *result, void *arg);
+void store_read_said(struct store *store, const struct store_said_query *query, store_said_fn fn,
+                     void *arg);
+
+/* Exchanges that go for good, a few in a transaction: those of a user (NULL: of everybody) that
+ * began before before_ms (0: whenever). What was counted (days, months, models, groups) stays. */
+struct store_forget {
+    const char *user;
+    int64_t before_ms;
+};
+typedef void (*store_forgotten_fn)(enum status status, int64_t n_exchanges, void *arg);
+void store_forget(struct store *store, const struct store_forget *what, store_forgotten_fn fn,
+                  void *arg);
+
+/* Sums over a day or a month. */
+struct store_usage {
+    const char *id;   /* user, conversation or model; "" in sums over all */
+    const char *name; /* the user's newest nick, the group's title; "" when unknown */
+    int64_t requests;
+    int64_t prompt_tokens;
+    int64_t completion_tokens;
+};
+struct store_usage_query {
+    const char *user; /* NULL: everybody, and the top lists */
+    const char *day;  /* CLOCK_DAY_SIZE; its month is the month */
+    size_t max_items; /* of each list */
+};
+struct store_usage_result {
+    enum status status;
+    struct store_usage day;
+    struct store_usage month;
+    int64_t n_users; /* who asked anything this month */
+    /* Of the month, those with the most requests first; borrowed. */
+    const struct store_usage *users;
+    size_t n_users_listed;
+    const struct store_usage *groups;
+    size_t n_groups;
+    const struct store_usage *models;
+    size_t n_models;
+};
+typedef void (*store_usage_fn)(const struct store_usage_result *result, void *arg);
+void store_read_usage(struct store *store, const struct store_usage_query *query, store_usage_fn fn,
+                      void *arg);
+
 /* Finished inbox rows older than before_ms are removed (they only serve de-duplication). */
 void store_prune(struct store *store, int64_t before_ms, store_done_fn fn, void *arg);
 

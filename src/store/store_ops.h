@@ -24,6 +24,9 @@ struct store_ops {
                             void *);
     void (*read_settings)(struct store *, store_settings_fn, void *);
     void (*read_audit)(struct store *, size_t max_items, store_audit_fn, void *);
+    void (*read_said)(struct store *, const struct store_said_query *, store_said_fn, void *);
+    void (*forget)(struct store *, const struct store_forget *, store_forgotten_fn, void *);
+    void (*read_usage)(struct store *, const struct store_usage_query *, store_usage_fn, void *);
     void (*prune)(struct store *, int64_t before_ms, store_done_fn, void *);
     void (*get_stats)(struct store *, struct store_stats *ret_stats);
     void (*close)(struct store *);
