@@ -238,7 +238,13 @@ static void no_statement_reads_a_whole_table(void **state)
         while (sqlite3_step(plan) == SQLITE_ROW) {
             const char *detail = (const char *)sqlite3_column_text(plan, 3);
             bool walks_by_id = i == SQL_READ_UNFINISHED && !strstr(detail, "inbox_unfinished");
-            if (walks_by_id || strstr(detail, "SCAN") || strstr(detail, "TEMP B-TREE"))
+            /* Reports sort what they have summed of one month. */
+            bool is_report = i >= SQL_SUM_USER_DAY && i <= SQL_TOP_TALLIES;
+            bool is_walk = is_report
+                               ? strstr(detail, "SCAN usage") || strstr(detail, "SCAN tally") ||
+                                     strstr(detail, "SCAN exchange")
+                               : strstr(detail, "SCAN") || strstr(detail, "TEMP B-TREE");
+            if (walks_by_id || is_walk)
                 fail_msg("%s: %s", sqlite_statements[i], detail);
         }
         (void)sqlite3_finalize(plan);
