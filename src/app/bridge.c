@@ -7,7 +7,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "chat/templates.h"
+#include "app/live.h"
 #include "llm/demo.h"
 #include "llm/openai.h"
 #include "llm/root.h"
@@ -16,6 +16,7 @@
 #include "util/mem.h"
 
 #define DEMO_CHUNK_DELAY_MS 25
+#define STORE_WAIT_MS (30 * 1000)
 #define NOTICE_BYTES_MAX 4096
 
 extern char **environ;
@@ -96,23 +97,36 @@ static int print_problems(const struct config_problems *problems)
     return n_warnings;
 }
 
+/* `file` as found; "" when there is none. */
+static bool is_demo(const char *file)
+{
+    return !*file && !has_environment_config();
+}
+
+enum status bridge_read_config(const char *path, struct config **ret_config,
+                               struct config_problems *ret_problems)
+{
+    DB_CLEANUP(free_charp) char *file = config_find(path);
+    char **environment = environment_for(is_demo(file));
+    enum status status = config_load(file, environment, checks, ret_config, ret_problems);
+    free(environment);
+    return status;
+}
+
 int bridge_load_config(const char *path, struct config **ret_config, int *ret_warnings)
 {
     DB_CLEANUP(free_charp) char *file = config_find(path);
-    bool is_demo = !*file && !has_environment_config();
-    if (is_demo)
+    if (is_demo(file))
         (void)fputs("没有找到 config.yml / config.json，也没有 APIKEY "
                     "环境变量：以演示模式运行，回答都是内置的示例。\n"
                     "No configuration found: demo mode, every answer is a built-in example. "
                     "See config.example.yml.\n",
                     stderr);
-    char **environment = environment_for(is_demo);
     struct config_problems problems = {0};
     struct config *config = NULL;
-    enum status status = config_load(file, environment, checks, &config, &problems);
+    enum status status = bridge_read_config(path, &config, &problems);
     int n_warnings = print_problems(&problems);
     config_problems_done(&problems);
-    free(environment);
     if (ret_warnings)
         *ret_warnings = n_warnings;
     if (status != ST_OK)
@@ -181,12 +195,6 @@ static int load_templates(struct bridge *bridge)
         return 0;
     if (status != ST_OK)
         return EX_CONFIG;
-    bridge->templates =
-        xcalloc(bridge->prompts.n ? bridge->prompts.n : 1, sizeof(*bridge->templates));
-    for (size_t i = 0; i < bridge->prompts.n; i++) {
-        const struct prompt *prompt = &bridge->prompts.items[i];
-        bridge->templates[i] = (struct template){prompt->title, prompt->prefix, prompt->suffix};
-    }
     log_event(LOG_INFO, "config", "templates", LOG_S("file", bridge->config->prompt_file),
               LOG_I("count", bridge->prompts.n));
     return 0;
@@ -213,6 +221,7 @@ static int fail(int exit_code, const char *what, const struct error *error)
 int bridge_open(struct bridge *bridge, struct config *config)
 {
     bridge->config = config;
+    bridge->live = config;
     log_set_level((enum log_level)config->log_level);
     register_secrets(config);
     struct error error = {0};
@@ -251,11 +260,12 @@ static int make_directory(const char *path)
 static void on_sparing(const char *app, const char *month, int64_t calls, void *arg)
 {
     struct bridge *bridge = arg;
-    const struct config *config = bridge->config;
+    const struct config *config = bridge->live;
     struct platform *platform = bridge->platform;
     char made[24], budget[24];
     (void)snprintf(made, sizeof(made), "%lld", (long long)calls);
-    (void)snprintf(budget, sizeof(budget), "%lld", (long long)config->openapi_monthly_budget);
+    (void)snprintf(budget, sizeof(budget), "%lld",
+                   (long long)bridge->config->openapi_monthly_budget);
     struct buf text = BUF_INIT(NOTICE_BYTES_MAX);
     words_put(&text, config->language == CONFIG_EN ? LANGUAGE_EN : LANGUAGE_ZH, WORD_BUDGET,
               (const char *const[]){made, budget, month, NULL});
@@ -286,31 +296,26 @@ int bridge_open_data(struct bridge *bridge, const char *db_name)
     return 0;
 }
 
-void bridge_open_chat(struct bridge *bridge, struct platform *platform)
+static void make_chat(const struct chat_settings *settings, void *arg)
 {
-    const struct config *config = bridge->config;
-    bridge->platform = platform;
-    size_t n_builtin;
-    const struct template *builtin = templates_builtin(&n_builtin);
-    struct chat_settings settings = {
-        .language = config->language == CONFIG_EN ? LANGUAGE_EN : LANGUAGE_ZH,
-        .is_chain_default = config->default_mode == CONFIG_MODE_CHAIN,
-        .session_timeout_s = config->session_timeout_s,
-        .max_request = config->max_request,
-        .max_text_tokens = config->max_text,
-        .answer_tokens = config->max_answer_len,
-        .max_answer_bytes = (size_t)config->max_answer_bytes,
-        .max_image_bytes = (size_t)config->max_image_bytes,
-        .max_pending = (size_t)config->max_pending,
-        .llm_parallel = (size_t)config->llm_parallel,
-        .system_prompt = config->system_prompt,
-        .help = config->help,
-        .service_url = config->service_url,
-        .templates = bridge->templates ? bridge->templates : builtin,
-        .n_templates = bridge->templates ? bridge->prompts.n : n_builtin,
-    };
+    struct bridge *bridge = arg;
     bridge->chat = chat_new(bridge->loop, bridge->store, bridge->llm, bridge->platform,
-                            bridge->images, &settings);
+                            bridge->images, settings);
+}
+
+static bool is_chat_loaded(void *arg)
+{
+    return chat_is_loaded(arg);
+}
+
+int bridge_open_chat(struct bridge *bridge, struct platform *platform)
+{
+    bridge->platform = platform;
+    live_with_settings(bridge, &bridge->prompts, make_chat, bridge);
+    if (!loop_run_until(bridge->loop, is_chat_loaded, bridge->chat, STORE_WAIT_MS))
+        return fail(EX_IOERR, "store",
+                    &(struct error){.text = "the lists of who may ask cannot be read"});
+    return 0;
 }
 
 void bridge_quiesce(struct bridge *bridge)
@@ -344,8 +349,9 @@ void bridge_close(struct bridge *bridge)
     http_client_free(bridge->client);
     loop_free(bridge->loop);
     free(bridge->webhook_rules);
-    free(bridge->templates);
     prompts_done(&bridge->prompts);
+    if (bridge->live != bridge->config)
+        config_free(bridge->live);
     config_free(bridge->config);
     *bridge = (struct bridge){0};
 }

@@ -19,9 +19,9 @@
 #include "store/store.h"
 
 struct bridge {
-    struct config *config;
+    struct config *config; /* as it was at the start */
+    struct config *live;   /* as it was read last; what may change while running counts */
     struct prompts prompts;
-    struct template *templates; /* of prompts; NULL: the built-in ones */
     struct loop *loop;
     struct work *work;
     struct http_client *client;
@@ -43,13 +43,18 @@ struct bridge {
  */
 int bridge_load_config(const char *path, struct config **ret_config, int *ret_warnings);
 
+/* The same without a word, and all problems for the caller. ST_NOT_FOUND, ST_INVAL. */
+enum status bridge_read_config(const char *path, struct config **ret_config,
+                               struct config_problems *ret_problems);
+
 /* loop, worker, HTTP client, LLM; then the prompts. Takes the config over. Returns a sysexits code;
  * on failure the reason has been printed and bridge_close must still be called. */
 int bridge_open(struct bridge *bridge, struct config *config);
 /* Data directory, store (a file of that name in it), images, the meter of API calls. */
 int bridge_open_data(struct bridge *bridge, const char *db_name);
-/* Chat on the given platform, which is taken over. */
-void bridge_open_chat(struct bridge *bridge, struct platform *platform);
+/* Chat on the given platform, which is taken over. Returns when it knows what administrators have
+ * changed. A sysexits code, as above. */
+int bridge_open_chat(struct bridge *bridge, struct platform *platform);
 /* Nothing moves any more and no callback of store or worker is left: what they reach into may be
  * freed now. */
 void bridge_quiesce(struct bridge *bridge);

@@ -6,6 +6,7 @@
 #include "app/bridge.h"
 #include "app/commands.h"
 #include "app/dingtalk.h"
+#include "app/live.h"
 #include "dingtalk/callback.h"
 #include "net/http_server.h"
 #include "util/log.h"
@@ -44,6 +45,13 @@ static void on_stop_signal(void *arg)
     http_server_stop_accepting(server->http);
     chat_drain(server->bridge.chat, server->bridge.config->drain_timeout_s * 1000, on_drained,
                server);
+}
+
+static void on_reload_signal(void *arg)
+{
+    struct server *server = arg;
+    if (!server->is_stopping)
+        live_reload(&server->bridge);
 }
 
 /* Every secret that may have made a signature: app_secrets and those of the credentials, which also
@@ -98,7 +106,9 @@ static int open_server(struct server *server, struct config *config)
     if (exit_code)
         return exit_code;
     dingtalk_open(&server->dingtalk, bridge);
-    bridge_open_chat(bridge, server->dingtalk.platform);
+    exit_code = bridge_open_chat(bridge, server->dingtalk.platform);
+    if (exit_code)
+        return exit_code;
     struct http_server_limits limits = HTTP_SERVER_LIMITS_DEFAULT;
     limits.max_body_bytes = (size_t)config->max_body_bytes;
     limits.max_connections = (int)config->max_connections;
@@ -127,6 +137,7 @@ int serve_main(const struct options *options)
         struct loop *loop = server.bridge.loop;
         loop_on_signal(loop, SIGTERM, on_stop_signal, &server);
         loop_on_signal(loop, SIGINT, on_stop_signal, &server);
+        loop_on_signal(loop, SIGHUP, on_reload_signal, &server);
         chat_resume(server.bridge.chat);
         if (dingtalk_start(&server.dingtalk) != ST_OK) {
             log_event(LOG_ERROR, "app", "cannot_start", LOG_S("what", "stream"));

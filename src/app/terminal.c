@@ -372,6 +372,14 @@ static void name_images(struct config *config)
     config->service_url = url;
 }
 
+/* Whoever can start the program here could change its lists as well. */
+static void make_admin(struct config *config)
+{
+    struct config_list *admins = &config->admin_users;
+    admins->items = xreallocarray(admins->items, admins->n + 1, sizeof(*admins->items));
+    admins->items[admins->n++] = xstrdup(sender_name());
+}
+
 int terminal_main(const struct options *options)
 {
     struct config *config;
@@ -383,11 +391,12 @@ int terminal_main(const struct options *options)
     if (config->log_level > LOG_WARN && config->log_level != LOG_DEBUG)
         config->log_level = LOG_WARN; /* the log shares the screen with the conversation */
     name_images(config);
+    make_admin(config);
     exit_code = bridge_open(&terminal.bridge, config);
     if (exit_code == 0)
         exit_code = bridge_open_data(&terminal.bridge, "terminal.db");
     if (exit_code == 0) {
-        bridge_open_chat(&terminal.bridge, &terminal.platform);
+        exit_code = bridge_open_chat(&terminal.bridge, &terminal.platform);
         loop_on_signal(terminal.bridge.loop, SIGINT, on_interrupt, &terminal);
         loop_on_signal(terminal.bridge.loop, SIGTERM, on_terminate, &terminal);
         loop_on_signal(terminal.bridge.loop, SIGHUP, on_terminate, &terminal);

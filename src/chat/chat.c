@@ -78,7 +78,9 @@ struct chat *chat_new(struct loop *loop, struct store *store, struct llm *llm,
     chat->llm = llm;
     chat->platform = platform;
     chat->images = images;
-    chat->settings = *settings;
+    chat->kept = settings_new(settings);
+    chat->settings = chat->kept->values;
+    chat->access = access_new(store, settings);
     chat->lanes = map_new();
     chat->by_inbox = map_new();
     list_init(&chat->turns);
@@ -99,12 +101,28 @@ void chat_free(struct chat *chat)
     turn_abandon(LIST_ENTRY(node, struct turn, node));
     map_free(chat->lanes);
     map_free(chat->by_inbox);
+    access_free(chat->access);
+    settings_unref(chat->kept);
     free(chat);
 }
 
 struct receiver *chat_receiver(struct chat *chat)
 {
     return &chat->receiver;
+}
+
+bool chat_is_loaded(const struct chat *chat)
+{
+    return access_is_loaded(chat->access);
+}
+
+void chat_apply(struct chat *chat, const struct chat_settings *settings)
+{
+    struct settings *old = chat->kept;
+    chat->kept = settings_new(settings);
+    chat->settings = chat->kept->values;
+    access_configure(chat->access, settings);
+    settings_unref(old);
 }
 
 void chat_stop(struct chat *chat)

@@ -11,6 +11,7 @@
 
 #include "chat/image_store.h"
 #include "chat/platform.h"
+#include "chat/policy.h"
 #include "chat/template.h"
 #include "chat/words.h"
 #include "llm/llm.h"
@@ -19,12 +20,18 @@
 
 struct chat;
 
-/* Borrowed strings and arrays must outlive the chat. */
+struct chat_list {
+    const char *const *items;
+    size_t n;
+};
+
+/* Copied by those who take it. */
 struct chat_settings {
     enum language language;
     bool is_chain_default;
     int64_t session_timeout_s;
-    int64_t max_request;     /* questions and images per person and local day; 0 = no limit */
+    int64_t max_request;         /* questions and images per person and local day; 0 = no limit */
+    int64_t max_question_tokens; /* 0 = no limit */
     int64_t max_text_tokens; /* window: system prompt, context, question and the answer's share */
     int64_t answer_tokens;   /* the answer's share; 0: a quarter of the window */
     size_t max_answer_bytes;
@@ -36,6 +43,8 @@ struct chat_settings {
     const char *service_url;   /* "" or where people reach /images */
     const struct template *templates;
     size_t n_templates;
+    enum policy_chat_type chat_type;
+    struct chat_list lists[POLICY_N_LISTS]; /* the operator's */
 };
 
 struct chat *chat_new(struct loop *loop, struct store *store, struct llm *llm,
@@ -44,6 +53,12 @@ struct chat *chat_new(struct loop *loop, struct store *store, struct llm *llm,
 /* After store_close: the store's callbacks reach into the turns. Cancels what runs; unfinished
  * turns stay in the inbox. */
 void chat_free(struct chat *chat);
+
+/* What administrators changed in an earlier run has been read and counts. */
+bool chat_is_loaded(const struct chat *chat);
+/* From now on these settings count; turns that have begun go on. What sizes memory
+ * (max_answer_bytes, max_image_bytes) keeps its value in them. */
+void chat_apply(struct chat *chat, const struct chat_settings *settings);
 
 /* The way in for platforms. */
 struct receiver *chat_receiver(struct chat *chat);
@@ -64,6 +79,7 @@ struct chat_stats {
     int64_t answered; /* turns that ended delivered */
     int64_t failed;   /* turns whose LLM exchange failed */
     int64_t undelivered;
+    int64_t refused; /* by the lists, or because the question is too long */
     int64_t refused_by_limit;
     size_t turns_open;
     size_t asking; /* LLM exchanges that run */

@@ -2,7 +2,9 @@
 #ifndef DB_CHAT_CHAT_STATE_H
 #define DB_CHAT_CHAT_STATE_H
 
+#include "chat/access.h"
 #include "chat/chat.h"
+#include "chat/settings.h"
 #include "util/list.h"
 #include "util/map.h"
 
@@ -13,7 +15,9 @@ struct chat {
     struct llm *llm;
     struct platform *platform;
     struct image_store *images;
-    struct chat_settings settings;
+    struct settings *kept;
+    struct chat_settings settings; /* what `kept` holds */
+    struct access *access;
 
     struct map *lanes;      /* session key → struct lane */
     struct map *by_inbox;   /* inbox id → its open turn */

@@ -2,8 +2,10 @@
 
 #include <stdio.h>
 
+#include "chat/admin.h"
 #include "chat/turn.h"
 #include "util/clock.h"
+#include "util/log.h"
 
 static bool is_english(const struct turn *turn)
 {
@@ -20,8 +22,10 @@ static void run_help(struct turn *turn, struct str argument)
     turn_put(turn, WORD_HELP_HEAD, NULL);
     size_t n;
     const struct command *table = commands_table(&n);
+    bool is_admin = policy_is_admin(access_policy(turn->chat->access), &turn->message);
     for (size_t i = 0; i < n; i++) {
-        if (table[i].usage)
+        bool is_his = is_admin ? !table[i].order : !table[i].is_for_admins;
+        if (table[i].usage && is_his)
             buf_printf(&turn->shown, "- **%s**：%s\n", table[i].usage,
                        is_english(turn) ? table[i].help_en : table[i].help_zh);
     }
@@ -129,7 +133,37 @@ static void run_again(struct turn *turn, struct str argument)
     turn_ask_again(turn);
 }
 
+static void run_group_id(struct turn *turn, struct str argument)
+{
+    const struct message *message = &turn->message;
+    log_event(LOG_INFO, "turn", "group_id", LOG_S("ref", turn->reference),
+              LOG_S("id", message->conversation), LOG_S("title", message->conversation_title),
+              LOG_S("robot", message->is_outgoing_robot ? "outgoing" : "internal"));
+    turn_put(turn, message->is_group ? WORD_GROUP_ID : WORD_NO_GROUP_ID,
+             (const char *const[]){message->conversation, NULL});
+    turn_say(turn);
+}
+
+static void run_my_id(struct turn *turn, struct str argument)
+{
+    const struct message *message = &turn->message;
+    bool is_known = *message->sender_staff_id != '\0';
+    turn_put(turn, is_known ? WORD_MY_ID : WORD_NO_MY_ID,
+             (const char *const[]){is_known ? message->sender_staff_id : message->sender, NULL});
+    turn_say(turn);
+}
+
 #define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* A row for those who administer. */
+#define ORDER(adding, which, how, zh, en, ...)                                                    \
+    {                                                                                             \
+        .names = NAMES(__VA_ARGS__), .takes_text = true, .run = admin_change, .usage = how,       \
+        .help_zh = zh, .help_en = en, .is_for_admins = true, .order = &(const struct admin_order) \
+        {                                                                                         \
+            which, adding                                                                         \
+        }                                                                                         \
+    }
 
 static const struct command table[] = {
     {NAMES("", "帮助"), false, false, run_help, "帮助", "显示这份说明", "this text"},
@@ -150,6 +184,37 @@ static const struct command table[] = {
      "ask the last question again", .is_asking = true},
     {NAMES("余额"), false, false, run_balance, "余额", "查询模型服务的余额",
      "the balance at the model service"},
+    {NAMES("群ID", "群id", "群Id"), false, false, run_group_id, "群ID", "这个群的 ID",
+     "this group's id", .is_for_all = true},
+    {NAMES("我的ID", "我的id", "我的Id"), false, false, run_my_id, "我的ID", "我的 ID",
+     "your own id", .is_for_all = true},
+
+    {NAMES("#权限"), false, false, admin_show, "#权限", "谁可以提问，最近的变更，管理指令",
+     "who may ask, the newest changes, the administrators' commands", .is_for_admins = true},
+    ORDER(true, ACCESS_ALLOWED_USERS, "#允许用户 ID", "加入允许名单；不写 ID 则查看名单",
+          "let a person ask; without an id: show the list", "#允许用户"),
+    ORDER(false, ACCESS_ALLOWED_USERS, "#取消允许用户 ID", "移出允许名单", "the reverse",
+          "#取消允许用户", "#删除允许用户"),
+    ORDER(true, ACCESS_DENIED_USERS, "#禁止用户 ID", "加入禁止名单，优先于允许名单",
+          "keep a person out, whatever else lets him in", "#禁止用户"),
+    ORDER(false, ACCESS_DENIED_USERS, "#取消禁止用户 ID", "移出禁止名单", "the reverse",
+          "#取消禁止用户", "#删除禁止用户"),
+    ORDER(true, ACCESS_GROUPS, "#允许群 群ID", "允许一个群；在群里不写 ID 就是本群",
+          "let a group ask; without an id: this group", "#允许群"),
+    ORDER(false, ACCESS_GROUPS, "#取消允许群 群ID", "不再允许这个群", "the reverse", "#取消允许群",
+          "#删除允许群"),
+    ORDER(true, ACCESS_OUTGOING_GROUPS, "#允许普通群 群ID", "允许自定义（outgoing）机器人的群",
+          "let a group of a custom (outgoing) robot ask", "#允许普通群"),
+    ORDER(false, ACCESS_OUTGOING_GROUPS, "#取消允许普通群 群ID", "不再允许这个群", "the reverse",
+          "#取消允许普通群", "#删除允许普通群"),
+    ORDER(true, ACCESS_VIP_USERS, "#设为VIP ID", "不受每天次数的限制", "no daily limit", "#设为VIP",
+          "#设为vip", "#设为Vip"),
+    ORDER(false, ACCESS_VIP_USERS, "#取消VIP ID", "不再是 VIP", "the reverse", "#取消VIP",
+          "#取消vip", "#取消Vip", "#删除VIP"),
+    ORDER(true, ACCESS_QUOTAS, "#额度 ID 50", "个人每天的次数；0 为不限",
+          "own daily limit; 0: none", "#额度"),
+    ORDER(false, ACCESS_QUOTAS, "#取消额度 ID", "回到共同的次数", "back to the common limit",
+          "#取消额度", "#删除额度"),
 };
 
 const struct command *commands_table(size_t *ret_n)

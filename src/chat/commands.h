@@ -7,6 +7,7 @@
 
 #include "util/str.h"
 
+struct admin_order;
 struct turn;
 
 struct command {
@@ -21,6 +22,9 @@ struct command {
     const char *help_en;
     /* Optional: at once when the message is stored, before its turn in its session comes. */
     void (*arrive)(struct turn *turn);
+    bool is_for_admins;              /* others are told so */
+    bool is_for_all;                 /* answers those too who may not ask */
+    const struct admin_order *order; /* of admin_change */
     bool is_asking; /* ends in a question to the LLM: counts against the limit, wants the context */
 };
 

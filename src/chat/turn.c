@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "chat/admit.h"
 #include "chat/commands.h"
 #include "llm/tokens.h"
 #include "net/backoff.h"
@@ -22,12 +23,10 @@
 static const struct backoff store_retry = {.first_ms = 1000, .cap_ms = 30 * 1000, .jitter = 0.25};
 
 static const char *const state_names[] = {
-    [TURN_ACCEPTING] = "accepting",   [TURN_WAITING] = "waiting",
-    [TURN_READING] = "reading",       [TURN_QUEUED] = "queued",
-    [TURN_ASKING] = "asking",         [TURN_DRAWING] = "drawing",
-    [TURN_LOOKING] = "looking",       [TURN_RECALLING] = "recalling",
-    [TURN_DELIVERING] = "delivering", [TURN_SETTLING] = "settling",
-    [TURN_FINISHED] = "finished",
+    [TURN_ACCEPTING] = "accepting",   [TURN_WAITING] = "waiting",   [TURN_READING] = "reading",
+    [TURN_QUEUED] = "queued",         [TURN_ASKING] = "asking",     [TURN_DRAWING] = "drawing",
+    [TURN_LOOKING] = "looking",       [TURN_MANAGING] = "managing", [TURN_RECALLING] = "recalling",
+    [TURN_DELIVERING] = "delivering", [TURN_SETTLING] = "settling", [TURN_FINISHED] = "finished",
 };
 
 void turn_set_state(struct turn *turn, enum turn_state state)
@@ -60,6 +59,7 @@ static struct turn *turn_new(struct chat *chat, json_t *record)
 {
     struct turn *turn = xcalloc(1, sizeof(*turn));
     turn->chat = chat;
+    turn->kept = settings_ref(chat->kept);
     turn->record = record;
     message_record_view(record, &turn->message);
     turn->route = route_find(route_typed(&turn->message), chat->settings.templates,
@@ -106,6 +106,7 @@ static void turn_free(struct turn *turn)
     buf_done(&turn->shown);
     buf_done(&turn->picture);
     free(turn->picture_name);
+    settings_unref(turn->kept);
     json_decref(turn->record);
     free(turn);
 }
@@ -166,6 +167,11 @@ static void take_session(struct turn *turn, const struct store_session *session)
     context_select(session, &limits, settings->system_prompt, turn->route.argument, &turn->context);
 }
 
+static int64_t daily_limit(const struct turn *turn)
+{
+    return policy_daily_limit(access_policy(turn->chat->access), &turn->message);
+}
+
 static void on_accepted(const struct store_accepted *accepted, void *arg)
 {
     struct turn *turn = arg;
@@ -215,6 +221,7 @@ void turn_receive(struct chat *chat, const struct message *message, receipt_fn r
         loop_defer(chat->loop, refuse_too_large, turn);
         return;
     }
+    admit_judge(turn);
     char day[CLOCK_DAY_SIZE];
     clock_local_day(turn->arrived_ms, day);
     struct store_arrival arrival = {
@@ -222,10 +229,10 @@ void turn_receive(struct chat *chat, const struct message *message, receipt_fn r
         .msg_id = turn->message.msg_id,
         .payload = buf_cstr(&payload),
         .now_ms = turn->arrived_ms,
-        .is_charged = route_is_charged(&turn->route),
+        .is_charged = turn->admission == TURN_ADMITTED && route_is_charged(&turn->route),
         .user = turn->message.sender,
         .day = day,
-        .daily_limit = chat->settings.max_request,
+        .daily_limit = daily_limit(turn),
         .context_max = wants_context(turn) ? CONTEXT_EXCHANGES_MAX : 0,
         .context_max_bytes = chat->settings.max_text_tokens * BYTES_PER_TOKEN,
     };
@@ -296,7 +303,7 @@ static void read_session(struct turn *turn)
 static void refuse_over_limit(struct turn *turn)
 {
     char limit[24], until[CLOCK_HM_SIZE];
-    (void)snprintf(limit, sizeof(limit), "%lld", (long long)turn->chat->settings.max_request);
+    (void)snprintf(limit, sizeof(limit), "%lld", (long long)daily_limit(turn));
     clock_local_minute(clock_next_midnight_ms(turn->arrived_ms), until);
     turn_put(turn, WORD_LIMIT, (const char *const[]){limit, until, NULL});
     turn->outcome = "over_limit";
@@ -351,10 +358,12 @@ static void begin(struct turn *turn)
                                                           &turn_sink_handlers, turn);
     if (turn->shown.len > 0) {
         deliver_rest(turn);
+    } else if (admit_refuse(turn)) {
+        return;
     } else if (!str_eq(str_of(turn->message.kind), STR_LIT("text"))) {
         turn_put(turn, WORD_NOT_TEXT, NULL);
         turn_say(turn);
-    } else if (turn->is_over_limit) {
+    } else if (turn->is_over_limit && daily_limit(turn) > 0) {
         refuse_over_limit(turn);
     } else if (route->command) {
         route->command->run(turn, route->argument);
@@ -375,6 +384,12 @@ void turn_say(struct turn *turn)
 {
     turn->reply_kind = REPLY_NOTICE;
     turn_deliver(turn);
+}
+
+void turn_end_silently(struct turn *turn)
+{
+    turn_set_state(turn, TURN_SETTLING);
+    turn_step(turn);
 }
 
 void turn_deliver(struct turn *turn)
@@ -530,6 +545,7 @@ void turn_step(struct turn *turn)
     case TURN_ASKING:
     case TURN_DRAWING:
     case TURN_LOOKING:
+    case TURN_MANAGING:
     case TURN_RECALLING:
     case TURN_DELIVERING:
     case TURN_FINISHED:

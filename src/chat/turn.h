@@ -7,6 +7,7 @@
  *        │         └──────────────┴→ (route) → QUEUED → ASKING ──┐
  *        │                              ├────→ DRAWING ──────────┤
  *        │                              ├────→ LOOKING ──────────┤
+ *        │                              ├────→ MANAGING ─────────┤
  *        │                              ├────→ RECALLING → QUEUED │
  *        │                              └────────────────────────┴→ DELIVERING → SETTLING →
  * FINISHED └→ FINISHED (known already, or not stored)
@@ -30,10 +31,19 @@ enum turn_state {
     TURN_ASKING,
     TURN_DRAWING,
     TURN_LOOKING,   /* for the balance */
+    TURN_MANAGING,  /* what an administrator changes or reads */
     TURN_RECALLING, /* the last question is read */
     TURN_DELIVERING,
     TURN_SETTLING,
     TURN_FINISHED,
+};
+
+/* Whether a turn may go on. */
+enum admission {
+    TURN_ADMITTED,
+    TURN_NOT_ALLOWED, /* by the lists */
+    TURN_NOT_ADMIN,
+    TURN_TOO_LONG,
 };
 
 #define TURN_REFERENCE_SIZE 11 /* ten hex digits and NUL */
@@ -43,7 +53,8 @@ struct turn {
     struct list lane_node;
     struct list place_node; /* chat->want_place */
     struct chat *chat;
-    struct lane *lane; /* NULL before it is accepted and after its end */
+    struct lane *lane;     /* NULL before it is accepted and after its end */
+    struct settings *kept; /* the route's template is of these */
     enum turn_state state;
     char reference[TURN_REFERENCE_SIZE]; /* what people are told and the log shows */
     int64_t arrived_ms;                  /* wall clock; of a resumed turn, in the earlier run */
@@ -57,6 +68,9 @@ struct turn {
     void *receipt_arg;
     int64_t inbox_id;
     bool is_over_limit;
+    enum admission admission;
+    struct policy_judgement judgement;
+    int64_t question_tokens;
     bool is_session_known;
     enum store_mode mode;        /* that holds for this turn */
     enum store_mode stored_mode; /* as chosen earlier; DEFAULT when that has expired */
@@ -108,6 +122,8 @@ void turn_abandon(struct turn *turn);
 
 /* For commands. `turn->shown` holds the words. */
 void turn_say(struct turn *turn);
+/* Ends the turn without a word. */
+void turn_end_silently(struct turn *turn);
 /* Appends a sentence to turn->shown. */
 void turn_put(struct turn *turn, enum word word, const char *const *args);
 void turn_ask(struct turn *turn, const char *kind); /* turn->question holds the question */

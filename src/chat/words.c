@@ -64,6 +64,68 @@ static const struct sentence sentences[WORD_COUNT] = {
          "I can only read text messages so far: no pictures, voice, files or rich text. Please "
          "type "
          "your question."},
+    [WORD_GROUP_ID] = {"本群的 ID：`{0}`", "This group's id: `{0}`"},
+    [WORD_NO_GROUP_ID] = {"这里是私聊，没有群 ID；请在群里 @我 发送“群ID”。这个会话的 ID：`{0}`",
+                          "This is a private chat and no group; send 群ID in a group. This "
+                          "conversation's id: `{0}`"},
+    [WORD_MY_ID] = {"您的 ID：`{0}`", "Your id: `{0}`"},
+    [WORD_NO_MY_ID] =
+        {"我看不到您的企业 userid（外部群成员没有），名单上写不了您。您在这里的编号：`{0}`",
+         "I cannot see a userid of yours in this company (guests have none), so no list can hold "
+         "you. Your number here: `{0}`"},
+    [WORD_NOT_ADMIN] =
+        {"这个指令只有管理员能用。如果您应该是管理员，请让部署的人把您的 ID `{0}` 写进 "
+         "admin_users。",
+         "This command is for administrators. If you should be one, ask the operator to add your "
+         "id `{0}` to admin_users."},
+    [WORD_NOT_ADMIN_UNKNOWN] =
+        {"这个指令只有管理员能用，而这里无法确认您（`{0}`）的身份：需要部署的人配置 app_secrets "
+         "或 credentials。",
+         "This command is for administrators, and nobody vouches here that you are `{0}`: the "
+         "operator has to set app_secrets or credentials."},
+    [WORD_LIST_GROUPS] = {"允许的群", "groups that may ask"},
+    [WORD_LIST_OUTGOING_GROUPS] = {"允许的普通群（自定义机器人）",
+                                   "groups of custom robots that may ask"},
+    [WORD_LIST_ALLOWED_USERS] = {"允许名单", "people who may ask"},
+    [WORD_LIST_DENIED_USERS] = {"禁止名单", "people who may not ask"},
+    [WORD_LIST_VIP_USERS] = {"VIP 名单", "VIPs without a daily limit"},
+    [WORD_LIST_QUOTAS] = {"个人额度", "own daily limits"},
+    [WORD_LIST_ADDED] = {"已生效。{0}：新加入 {1} 个，现有 {2} 个。",
+                         "Done. {0}: {1} added, {2} in all."},
+    [WORD_LIST_TAKEN] = {"已生效。{0}：移出 {1} 个，现有 {2} 个。",
+                         "Done. {0}: {1} taken out, {2} left."},
+    [WORD_LIST_SAME] = {"本来就是这样，没有变化。{0}：现有 {2} 个。",
+                        "Nothing to change. {0}: {2} in all."},
+    [WORD_QUOTA_SET] = {"已生效。{0}：改了 {1} 个，现有 {2} 个。",
+                        "Done. {0}: {1} set, {2} in all."},
+    [WORD_LIST_OPEN] = {"\n\n名单是空的，不作限制。\n\n",
+                        "\n\nThe list is empty: it keeps nobody out.\n\n"},
+    [WORD_LIST_CLOSED] = {"\n\n只有名单上的可以提问。\n\n",
+                          "\n\nOnly what is on the list may ask.\n\n"},
+    [WORD_LIST_FROM_FILE] = {"（配置文件）", " (configuration)"},
+    [WORD_LIST_MORE] = {"- ……（没有全部列出）\n", "- … (not all are listed)\n"},
+    [WORD_ASK_PRIVATELY] = {"\n群里不公开大家的 ID，请私聊我发送同样的指令查看。\n",
+                            "\nIds are not shown in a group: send me the same in a private "
+                            "chat.\n"},
+    [WORD_USAGE] = {"\n\n用法：`{0}`", "\n\nUse: `{0}`"},
+    [WORD_NOT_IDS] =
+        {"没有改动：里面有不是 ID 的内容。请写 userid 而不是昵称，对方给我发送“我的ID”即可得到；"
+         "一次最多 100 个。",
+         "Nothing was changed: not all of that are ids. Use userids, not nicknames (people get "
+         "theirs by 我的ID), at most 100 at once."},
+    [WORD_NOT_A_QUOTA] = {"没有改动：要写 ID 和每天的次数，0 为不限。",
+                          "Nothing was changed: name an id and a number a day, 0 for no limit."},
+    [WORD_LISTS_FULL] = {"没有改动：名单太长了，请改用配置文件。",
+                         "Nothing was changed: the lists are full; use the configuration file."},
+    [WORD_CHANGE_FAILED] = {"没能保存，没有改动（编号 {0}）。",
+                            "It could not be stored, nothing was changed (reference {0})."},
+    [WORD_RIGHTS_HEAD] = {"### 权限\n\n对话类型：{0}\n\n",
+                          "### Who may ask\n\nKind of chats: {0}\n\n"},
+    [WORD_RIGHTS_CHANGES] = {"\n**最近的变更**\n\n", "\n**Newest changes**\n\n"},
+    [WORD_RIGHTS_COMMANDS] = {"\n**指令**\n\n", "\n**Commands**\n\n"},
+    [WORD_CHATS_ALL] = {"私聊和群聊", "private chats and groups"},
+    [WORD_CHATS_PRIVATE] = {"只能私聊", "private chats only"},
+    [WORD_CHATS_GROUPS] = {"只能群聊", "groups only"},
     [WORD_ONLY_PRIVATE] =
         {"管理员设置了只能私聊：请点我的头像，再点“发消息”。确需在本群使用，请把群 ID `{0}` "
          "告诉管理员。",

@@ -24,6 +24,38 @@ enum word {
     WORD_IMAGE_NO_URL,
     WORD_IMAGE_NOT_SAVED, /* {0} reference */
     WORD_NOT_TEXT,
+    WORD_GROUP_ID,          /* {0} the id */
+    WORD_NO_GROUP_ID,       /* in a private chat */
+    WORD_MY_ID,             /* {0} the id */
+    WORD_NO_MY_ID,          /* {0} the opaque id of somebody without a staff id */
+    WORD_NOT_ADMIN,         /* {0} the sender's id */
+    WORD_NOT_ADMIN_UNKNOWN, /* the same, where nobody vouches for it */
+    WORD_LIST_GROUPS,       /* names of lists */
+    WORD_LIST_OUTGOING_GROUPS,
+    WORD_LIST_ALLOWED_USERS,
+    WORD_LIST_DENIED_USERS,
+    WORD_LIST_VIP_USERS,
+    WORD_LIST_QUOTAS,
+    WORD_LIST_ADDED, /* {0} list, {1} how many, {2} how many there are */
+    WORD_LIST_TAKEN, /* same */
+    WORD_LIST_SAME,  /* same */
+    WORD_QUOTA_SET,  /* same */
+    WORD_LIST_OPEN,  /* the list lets everybody in */
+    WORD_LIST_CLOSED,
+    WORD_LIST_FROM_FILE,
+    WORD_LIST_MORE,
+    WORD_ASK_PRIVATELY,
+    WORD_USAGE, /* {0} */
+    WORD_NOT_IDS,
+    WORD_NOT_A_QUOTA,
+    WORD_LISTS_FULL,
+    WORD_CHANGE_FAILED, /* {0} reference */
+    WORD_RIGHTS_HEAD,   /* {0} the kind of chats */
+    WORD_RIGHTS_CHANGES,
+    WORD_RIGHTS_COMMANDS,
+    WORD_CHATS_ALL,
+    WORD_CHATS_PRIVATE,
+    WORD_CHATS_GROUPS,
     WORD_ONLY_PRIVATE, /* refusals: {0} the id to hand to the administrator */
     WORD_ONLY_GROUPS,
     WORD_GROUP_NOT_LISTED,

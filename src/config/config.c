@@ -97,8 +97,11 @@ static enum status take_list(struct loading *loading, const struct config_key *k
             return ST_INVAL;
     }
     values_clear_list(list);
-    for (size_t i = 0; i < yaml_file_count(yaml, node); i++)
-        values_add_to_list(list, str_trim(yaml_file_text(yaml, yaml_file_item(yaml, node, i))));
+    for (size_t i = 0; i < yaml_file_count(yaml, node); i++) {
+        struct str item = str_trim(yaml_file_text(yaml, yaml_file_item(yaml, node, i)));
+        if (item.n > 0)
+            values_add_to_list(list, item);
+    }
     return ST_OK;
 }
 

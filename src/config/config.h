@@ -172,6 +172,10 @@ void config_free(struct config *config); /* NULL is fine */
 void config_write_example(struct buf *out);
 /* The table of keys as Markdown, Chinese or English: for the README files. */
 void config_write_docs(struct buf *out, enum config_language language);
+/* The names of the keys that have other values in b, joined by commas: of those that may change
+ * while the program runs, or of those that need a restart. */
+void config_write_changes(const struct config *a, const struct config *b, bool is_live,
+                          struct buf *out);
 /* One line a key, value as in force, secrets as ***. */
 void config_write_effective(const struct config *config, struct buf *out);
 

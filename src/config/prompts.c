@@ -71,6 +71,7 @@ enum status prompts_load(const char *file, struct prompts *ret_prompts,
         problems_add(problems, true, "%s:%d: 格式有误 malformed: %s", file, error.code, error.text);
         return ST_INVAL;
     }
+    ret_prompts->is_there = true;
     int root = yaml_file_root(yaml);
     enum yaml_kind kind = yaml_file_kind_of(yaml, root);
     struct reading reading = {yaml, file, ret_prompts, problems};

@@ -17,6 +17,7 @@ struct prompt {
 struct prompts {
     struct prompt *items;
     size_t n;
+    bool is_there; /* the file exists, even if it holds none */
 };
 
 /* ST_NOT_FOUND when there is no such file (no problem is added); ST_INVAL with the problems when it

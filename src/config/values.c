@@ -121,11 +121,10 @@ static enum status set_credentials(struct config *config, struct str text)
     return ST_OK;
 }
 
-/* A zone the system knows; setting it is harmless, the last one set is the configured one. */
 static bool is_timezone(struct str text)
 {
     DB_CLEANUP(free_charp) char *name = xstrndup(text.p, text.n);
-    return clock_set_timezone(name) == ST_OK;
+    return clock_knows_timezone(name);
 }
 
 static enum status set_string(char **field, struct str text)

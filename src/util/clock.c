@@ -1,6 +1,5 @@
 #include "util/clock.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,12 +43,21 @@ static bool zone_exists(const char *name)
     return is_zone;
 }
 
+static bool is_utc(const char *name)
+{
+    return strcmp(name, "UTC") == 0;
+}
+
+bool clock_knows_timezone(const char *name)
+{
+    return is_utc(name) || zone_exists(name);
+}
+
 enum status clock_set_timezone(const char *name)
 {
-    bool is_utc = strcmp(name, "UTC") == 0;
-    if (!is_utc && !zone_exists(name))
+    if (!clock_knows_timezone(name))
         return ST_NOT_FOUND;
-    if (setenv("TZ", is_utc ? "UTC0" : name, 1) != 0)
+    if (setenv("TZ", is_utc(name) ? "UTC0" : name, 1) != 0)
         return ST_INTERNAL;
     tzset();
     return ST_OK;

@@ -5,6 +5,7 @@
 #ifndef DB_UTIL_CLOCK_H
 #define DB_UTIL_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "util/attr.h"
@@ -16,6 +17,9 @@ int64_t clock_mono_ms(void); /* monotonic; only differences have a meaning */
 /* IANA name ("Asia/Shanghai") or "UTC". ST_NOT_FOUND when the system's zone table does not know it.
  */
 enum status clock_set_timezone(const char *name) DB_MUST_CHECK;
+
+/* Whether clock_set_timezone would take it; sets nothing. */
+bool clock_knows_timezone(const char *name);
 
 #define CLOCK_DAY_SIZE 11   /* "2026-11-23" and NUL */
 #define CLOCK_STAMP_SIZE 40 /* "2026-11-23T21:00:00.123+08:00" and NUL */

@@ -33,6 +33,8 @@ struct pending {
         store_done_fn done;
         store_unfinished_fn unfinished;
         store_last_fn last;
+        store_settings_fn settings;
+        store_audit_fn audit;
     } fn;
     void *arg;
 };
@@ -77,6 +79,7 @@ static void answer(void *arg)
         break;
     case CALL_NOTE_PROGRESS:
     case CALL_SETTLE:
+    case CALL_CHANGE_SETTINGS:
         pending->fn.done(pending->status, pending->arg);
         break;
     case CALL_LOAD_UNFINISHED:
@@ -91,6 +94,18 @@ static void answer(void *arg)
             pending->arg);
         break;
     }
+    case CALL_READ_SETTINGS:
+        pending->fn.settings(&(struct store_settings_result){.status = pending->status,
+                                                             .items = store->settings,
+                                                             .n_items = store->n_settings},
+                             pending->arg);
+        break;
+    case CALL_READ_AUDIT:
+        pending->fn.audit(&(struct store_audit_result){.status = pending->status,
+                                                       .items = &store->audit,
+                                                       .n_items = store->audit.who != NULL},
+                          pending->arg);
+        break;
     case CALL_COUNT:
         break;
     }
@@ -177,6 +192,32 @@ static void fake_read_last(struct store *face, const struct store_session_key *k
     call(face, CALL_READ_LAST, arg)->fn.last = fn;
 }
 
+static void fake_change_settings(struct store *face, const struct store_setting_change *change,
+                                 store_done_fn fn, void *arg)
+{
+    struct pending *pending = call(face, CALL_CHANGE_SETTINGS, arg);
+    struct fake_store *store = &pending->fixture->store;
+    pending->fn.done = fn;
+    buf_clear(&store->changed);
+    for (size_t i = 0; i < change->n_items; i++)
+        buf_printf(&store->changed, "%s/%s=%s ", change->items[i].list, change->items[i].item,
+                   change->items[i].value ? change->items[i].value : "-");
+    buf_clear(&store->audited);
+    if (change->audit)
+        buf_printf(&store->audited, "%s %s: %s", change->audit->who, change->audit->place,
+                   change->audit->what);
+}
+
+static void fake_read_settings(struct store *face, store_settings_fn fn, void *arg)
+{
+    call(face, CALL_READ_SETTINGS, arg)->fn.settings = fn;
+}
+
+static void fake_read_audit(struct store *face, size_t max_items, store_audit_fn fn, void *arg)
+{
+    call(face, CALL_READ_AUDIT, arg)->fn.audit = fn;
+}
+
 static const struct store_ops store_ops = {
     .name = "fake",
     .accept = fake_accept,
@@ -185,6 +226,9 @@ static const struct store_ops store_ops = {
     .settle = fake_settle,
     .load_unfinished = fake_load_unfinished,
     .read_last = fake_read_last,
+    .change_settings = fake_change_settings,
+    .read_settings = fake_read_settings,
+    .read_audit = fake_read_audit,
 };
 
 void fixture_release_store(struct fixture *f)
@@ -447,6 +491,8 @@ int fixture_setup(void **state)
     list_init(&f->store.held);
     buf_init(&f->store.question, SHOWN_BYTES_MAX);
     buf_init(&f->store.answer, SHOWN_BYTES_MAX);
+    buf_init(&f->store.changed, SHOWN_BYTES_MAX);
+    buf_init(&f->store.audited, SHOWN_BYTES_MAX);
     f->llm.llm = (struct llm){.ops = &llm_ops, .model = "model", .token_ratio = 1};
     buf_init(&f->llm.question, SHOWN_BYTES_MAX);
     f->platform.platform.ops = &platform_ops;
@@ -509,6 +555,8 @@ int fixture_teardown(void **state)
     loop_free(f->loop);
     buf_done(&f->store.question);
     buf_done(&f->store.answer);
+    buf_done(&f->store.changed);
+    buf_done(&f->store.audited);
     free(f->store.unfinished_payload);
     free(f->store.unfinished_answer);
     buf_done(&f->llm.question);

@@ -21,6 +21,9 @@ enum store_call {
     CALL_SETTLE,
     CALL_LOAD_UNFINISHED,
     CALL_READ_LAST,
+    CALL_CHANGE_SETTINGS,
+    CALL_READ_SETTINGS,
+    CALL_READ_AUDIT,
     CALL_COUNT
 };
 
@@ -39,6 +42,12 @@ struct fake_store {
     int64_t n_unfinished;
     char *unfinished_answer; /* NULL, or the answer that was under way */
     int unfinished_parts;
+
+    const struct store_setting *settings; /* what an earlier run changed */
+    size_t n_settings;
+    struct store_audit audit; /* the newest entry, when it has a `who` */
+    struct buf changed;       /* the last change: "list/item=value " for each, '-' for none */
+    struct buf audited;       /* and its record */
 
     int64_t next_inbox_id;
     int64_t n_inbox;              /* accepted and not settled */
