@@ -17,7 +17,8 @@ static size_t mention_length(struct str text, size_t from)
     return text.n;
 }
 
-/* The command that a text names, and how many of its bytes are the name. */
+/* The command that a text names, Latin letters in either case, and how many of its bytes are the
+ * name. */
 static const struct command *find_command(struct str typed, size_t *ret_len)
 {
     size_t n;
@@ -32,8 +33,9 @@ static const struct command *find_command(struct str typed, size_t *ret_len)
             struct str rest = has_hash ? named : typed;
             if (has_hash)
                 word = str_sub(word, 1, word.n);
-            bool fits = (!has_hash || hash_len > 0) &&
-                        (table[i].takes_text ? str_starts(rest, word) : str_eq(rest, word));
+            bool fits =
+                (!has_hash || hash_len > 0) &&
+                (table[i].takes_text ? str_starts_nocase(rest, word) : str_eq_nocase(rest, word));
             size_t len = word.n + (has_hash ? hash_len : 0);
             if (fits && (!best || len > *ret_len)) {
                 best = &table[i];

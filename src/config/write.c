@@ -66,6 +66,7 @@ void config_write_docs(struct buf *out, enum config_language language)
         buf_printf(out, "| `%s` | `%s` | %s%s%s | ", key->name, key->env, *key->fallback ? "`" : "",
                    key->fallback, *key->fallback ? "`" : "");
         put_cell(out, is_zh ? key->help_zh : key->help_en);
+        buf_puts(out, key->flags & CONFIG_LIVE ? " ↻" : "");
         buf_puts(out, " |\n");
     }
 }

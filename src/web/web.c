@@ -61,6 +61,9 @@ static void serve_metrics(const struct http_server_request *request, void *arg)
                stats.failed);
     put_metric(&body, "turns_undelivered_total", "counter",
                "Turns whose reply could not be delivered.", stats.undelivered);
+    put_metric(&body, "turns_refused_total", "counter",
+               "Messages refused by the lists, or because the question was too long.",
+               stats.refused);
     put_metric(&body, "turns_over_limit_total", "counter", "Questions refused by the daily limit.",
                stats.refused_by_limit);
     put_metric(&body, "turns_open", "gauge", "Turns in memory.", (int64_t)stats.turns_open);
