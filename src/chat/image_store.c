@@ -1,5 +1,6 @@
 #include "chat/image_store.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -132,17 +133,22 @@ void image_store_save(struct image_store *images, struct str bytes, const char *
     work_run(images->work, job->status == ST_OK ? save_job : no_job, save_end, job);
 }
 
-/* The content type of a name of ours; NULL for any other name, so that no path can be smuggled in.
- */
+/* The content type of a name that may be looked for: letters, digits, '-', '_' and dots with an
+ * image's extension; NULL for any other, so that no path can be smuggled in. Other names than ours
+ * are those of a predecessor whose directory was kept. */
 static const char *content_type_of(struct str name)
 {
-    if (name.n >= IMAGE_NAME_SIZE || name.n < NAME_HEX_LEN + 2 || name.p[NAME_HEX_LEN] != '.')
+    if (name.n == 0 || name.n >= IMAGE_NAME_SIZE || name.p[0] == '.')
         return NULL;
-    for (size_t i = 0; i < NAME_HEX_LEN; i++) {
-        if (!strchr("0123456789abcdef", name.p[i]) || !name.p[i])
+    size_t dot = 0;
+    for (size_t i = 0; i < name.n; i++) {
+        unsigned char c = (unsigned char)name.p[i];
+        if (!isalnum(c) && c != '-' && c != '_' && c != '.')
             return NULL;
+        if (c == '.')
+            dot = i;
     }
-    struct str extension = str_sub(name, NAME_HEX_LEN + 1, name.n);
+    struct str extension = str_sub(name, dot + 1, name.n);
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         if (str_eq(extension, str_of(types[i].extension)))
             return types[i].content_type;

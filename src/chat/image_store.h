@@ -9,7 +9,7 @@
 #include "util/status.h"
 #include "util/str.h"
 
-#define IMAGE_NAME_SIZE 48 /* 32 hex digits, '.', extension, NUL */
+#define IMAGE_NAME_SIZE 101 /* of ours 32 hex digits, '.', extension; NUL */
 
 struct image_store;
 
@@ -26,7 +26,8 @@ void image_store_save(struct image_store *images, struct str bytes, const char *
 
 typedef void (*image_read_fn)(enum status status, struct str bytes, const char *content_type,
                               void *arg);
-/* ST_NOT_FOUND for names that we did not make. */
+/* ST_NOT_FOUND for names that are no image's. Other names than ours may be read too: of a
+ * predecessor whose directory was kept. */
 void image_store_read(struct image_store *images, struct str name, image_read_fn fn, void *arg);
 
 #endif

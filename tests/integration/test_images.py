@@ -42,5 +42,14 @@ def test_only_names_of_ours_are_served(bridge):
         assert program.request("GET", f"/images/{name}")[0] in (400, 404), name
 
 
+def test_pictures_that_the_predecessor_left_are_served_on(bridge):
+    program = bridge()
+    (program.directory / "data" / "images" / "20230406-150405.png").write_bytes(b"\x89PNG\r\n\x1a\nold")
+    status, data, headers = program.request("GET", "/images/20230406-150405.png")
+    assert status == 200 and data.endswith(b"old") and headers["content-type"] == "image/png"
+    (program.directory / "data" / "images" / ".hidden.png").write_bytes(b"no")
+    assert program.request("GET", "/images/.hidden.png")[0] == 404
+
+
 def test_without_service_url_the_person_is_told(bridge, ask):
     assert "service_url" in ask(bridge(service_url=None), "#图片 一只熊猫")

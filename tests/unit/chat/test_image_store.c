@@ -197,7 +197,7 @@ static void a_directory_that_is_gone_is_a_failure_and_not_a_crash(void **state)
     assert_int_equal(read.status, ST_NOT_FOUND);
 }
 
-static void only_names_of_ours_are_looked_for(void **state)
+static void only_names_of_pictures_are_looked_for(void **state)
 {
     struct fixture *f = *state;
     static const struct str names[] = {
@@ -249,7 +249,7 @@ int main(void)
         TEST(a_file_is_for_its_owner_and_nothing_temporary_stays),
         TEST(the_maximum_is_kept_in_both_directions),
         TEST(a_directory_that_is_gone_is_a_failure_and_not_a_crash),
-        TEST(only_names_of_ours_are_looked_for),
+        TEST(only_names_of_pictures_are_looked_for),
         TEST(a_link_in_the_place_of_a_picture_is_not_followed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
