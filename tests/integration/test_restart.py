@@ -1,5 +1,6 @@
 """What survives: kill, restart, drain."""
 import signal
+import sqlite3
 import threading
 import time
 
