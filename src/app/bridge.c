@@ -16,7 +16,6 @@
 #include "util/mem.h"
 
 #define DEMO_CHUNK_DELAY_MS 25
-#define STORE_WAIT_MS (30 * 1000)
 #define NOTICE_BYTES_MAX 4096
 
 extern char **environ;
@@ -303,19 +302,10 @@ static void make_chat(const struct chat_settings *settings, void *arg)
                             bridge->images, settings);
 }
 
-static bool is_chat_loaded(void *arg)
-{
-    return chat_is_loaded(arg);
-}
-
-int bridge_open_chat(struct bridge *bridge, struct platform *platform)
+void bridge_open_chat(struct bridge *bridge, struct platform *platform)
 {
     bridge->platform = platform;
     live_with_settings(bridge, &bridge->prompts, make_chat, bridge);
-    if (!loop_run_until(bridge->loop, is_chat_loaded, bridge->chat, STORE_WAIT_MS))
-        return fail(EX_IOERR, "store",
-                    &(struct error){.text = "the lists of who may ask cannot be read"});
-    return 0;
 }
 
 void bridge_quiesce(struct bridge *bridge)

@@ -52,9 +52,8 @@ enum status bridge_read_config(const char *path, struct config **ret_config,
 int bridge_open(struct bridge *bridge, struct config *config);
 /* Data directory, store (a file of that name in it), images, the meter of API calls. */
 int bridge_open_data(struct bridge *bridge, const char *db_name);
-/* Chat on the given platform, which is taken over. Returns when it knows what administrators have
- * changed. A sysexits code, as above. */
-int bridge_open_chat(struct bridge *bridge, struct platform *platform);
+/* Chat on the given platform, which is taken over. */
+void bridge_open_chat(struct bridge *bridge, struct platform *platform);
 /* Nothing moves any more and no callback of store or worker is left: what they reach into may be
  * freed now. */
 void bridge_quiesce(struct bridge *bridge);

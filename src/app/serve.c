@@ -106,9 +106,7 @@ static int open_server(struct server *server, struct config *config)
     if (exit_code)
         return exit_code;
     dingtalk_open(&server->dingtalk, bridge);
-    exit_code = bridge_open_chat(bridge, server->dingtalk.platform);
-    if (exit_code)
-        return exit_code;
+    bridge_open_chat(bridge, server->dingtalk.platform);
     struct http_server_limits limits = HTTP_SERVER_LIMITS_DEFAULT;
     limits.max_body_bytes = (size_t)config->max_body_bytes;
     limits.max_connections = (int)config->max_connections;

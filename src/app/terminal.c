@@ -396,7 +396,7 @@ int terminal_main(const struct options *options)
     if (exit_code == 0)
         exit_code = bridge_open_data(&terminal.bridge, "terminal.db");
     if (exit_code == 0) {
-        exit_code = bridge_open_chat(&terminal.bridge, &terminal.platform);
+        bridge_open_chat(&terminal.bridge, &terminal.platform);
         loop_on_signal(terminal.bridge.loop, SIGINT, on_interrupt, &terminal);
         loop_on_signal(terminal.bridge.loop, SIGTERM, on_terminate, &terminal);
         loop_on_signal(terminal.bridge.loop, SIGHUP, on_terminate, &terminal);

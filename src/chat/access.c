@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "chat/settings.h"
+#include "net/backoff.h"
 #include "util/buf.h"
 #include "util/clock.h"
 #include "util/list.h"
@@ -14,6 +15,8 @@
 #define TELL_AGAIN_MS (60 * 1000)
 #define TOLD_MAX 4096
 #define KEY_BYTES_MAX (64 * 1024)
+
+static const struct backoff read_retry = {.first_ms = 200, .cap_ms = 10 * 1000, .jitter = 0.25};
 
 /* Their names in the store, which are the keys' where there is one. */
 static const char *const list_names[ACCESS_N_LISTS] = {
@@ -51,7 +54,12 @@ struct told {
 };
 
 struct access {
+    struct loop *loop;
     struct store *store;
+    loop_fn loaded;
+    void *loaded_arg;
+    int tries;
+    struct timer *retry_timer;
     struct settings *configured;
     struct policy *policy;
     struct list overrides[ACCESS_N_LISTS];
@@ -216,11 +224,16 @@ static void clear_stale(struct access *access)
     }
 }
 
+static void read_settings(void *arg);
+
 static void on_settings(const struct store_settings_result *result, void *arg)
 {
     struct access *access = arg;
     if (result->status != ST_OK) {
         log_event(LOG_ERROR, "access", "not_read", LOG_S("reason", status_name(result->status)));
+        access->tries++;
+        access->retry_timer = timer_start(access->loop, backoff_ms(&read_retry, access->tries),
+                                          "access_read", read_settings, access);
         return;
     }
     for (size_t i = 0; i < result->n_items; i++) {
@@ -233,12 +246,24 @@ static void on_settings(const struct store_settings_result *result, void *arg)
     access->is_loaded = true;
     clear_stale(access);
     make_policy(access);
+    access->loaded(access->loaded_arg);
 }
 
-struct access *access_new(struct store *store, const struct chat_settings *settings)
+static void read_settings(void *arg)
+{
+    struct access *access = arg;
+    access->retry_timer = NULL;
+    store_read_settings(access->store, on_settings, access);
+}
+
+struct access *access_new(struct loop *loop, struct store *store,
+                          const struct chat_settings *settings, loop_fn loaded, void *arg)
 {
     struct access *access = xcalloc(1, sizeof(*access));
+    access->loop = loop;
     access->store = store;
+    access->loaded = loaded;
+    access->loaded_arg = arg;
     for (size_t i = 0; i < ACCESS_N_LISTS; i++) {
         list_init(&access->overrides[i]);
         access->by_item[i] = map_new();
@@ -247,7 +272,7 @@ struct access *access_new(struct store *store, const struct chat_settings *setti
     access->told_by_key = map_new();
     access->configured = settings_new(settings);
     make_policy(access);
-    store_read_settings(store, on_settings, access);
+    read_settings(access);
     return access;
 }
 
@@ -278,6 +303,7 @@ void access_free(struct access *access)
 {
     if (!access)
         return;
+    timer_cancel(&access->retry_timer);
     for (size_t i = 0; i < ACCESS_N_LISTS; i++) {
         for (struct override *override; (override = map_any(access->by_item[i]));)
             set_override(access, (enum access_list)i, override->item, NULL);

@@ -7,6 +7,7 @@
 
 #include "chat/chat.h"
 #include "chat/policy.h"
+#include "net/loop.h"
 #include "store/store.h"
 
 /* What can be changed in chat. */
@@ -26,8 +27,10 @@ enum access_list {
 
 struct access;
 
-/* Reads what the store keeps; until then the settings alone count. Borrows the store. */
-struct access *access_new(struct store *store, const struct chat_settings *settings);
+/* Reads what the store keeps, again and again until it can; `loaded` is called then, once, never
+ * before access_new returned. Until then the settings alone count. Borrows loop and store. */
+struct access *access_new(struct loop *loop, struct store *store,
+                          const struct chat_settings *settings, loop_fn loaded, void *arg);
 void access_free(struct access *access); /* after store_close; NULL is fine */
 bool access_is_loaded(const struct access *access);
 /* Copied. */

@@ -42,7 +42,8 @@ static enum admission judge(struct turn *turn)
 
 void admit_judge(struct turn *turn)
 {
-    if (turn->admission == TURN_ADMITTED)
+    /* Before it is known who may ask, nobody is refused: the turn waits, and is judged again. */
+    if (turn->admission == TURN_ADMITTED && access_is_loaded(turn->chat->access))
         turn->admission = judge(turn);
 }
 

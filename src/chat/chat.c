@@ -67,6 +67,18 @@ static void prune(void *arg)
     store_prune(chat->store, clock_wall_ms() - KEEP_FINISHED_MS, on_pruned, chat);
 }
 
+/* Nobody's turn began before it was known who may ask. */
+static void on_loaded(void *arg)
+{
+    struct chat *chat = arg;
+    LIST_FOREACH(node, next, &chat->turns)
+    {
+        struct turn *turn = LIST_ENTRY(node, struct turn, node);
+        if (turn->state == TURN_WAITING)
+            turn_step(turn);
+    }
+}
+
 struct chat *chat_new(struct loop *loop, struct store *store, struct llm *llm,
                       struct platform *platform, struct image_store *images,
                       const struct chat_settings *settings)
@@ -80,7 +92,7 @@ struct chat *chat_new(struct loop *loop, struct store *store, struct llm *llm,
     chat->images = images;
     chat->kept = settings_new(settings);
     chat->settings = chat->kept->values;
-    chat->access = access_new(store, settings);
+    chat->access = access_new(loop, store, settings, on_loaded, chat);
     chat->lanes = map_new();
     chat->by_inbox = map_new();
     list_init(&chat->turns);
@@ -109,11 +121,6 @@ void chat_free(struct chat *chat)
 struct receiver *chat_receiver(struct chat *chat)
 {
     return &chat->receiver;
-}
-
-bool chat_is_loaded(const struct chat *chat)
-{
-    return access_is_loaded(chat->access);
 }
 
 void chat_apply(struct chat *chat, const struct chat_settings *settings)

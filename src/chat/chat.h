@@ -54,8 +54,6 @@ struct chat *chat_new(struct loop *loop, struct store *store, struct llm *llm,
  * turns stay in the inbox. */
 void chat_free(struct chat *chat);
 
-/* What administrators changed in an earlier run has been read and counts. */
-bool chat_is_loaded(const struct chat *chat);
 /* From now on these settings count; turns that have begun go on. What sizes memory
  * (max_answer_bytes, max_image_bytes) keeps its value in them. */
 void chat_apply(struct chat *chat, const struct chat_settings *settings);

@@ -529,7 +529,8 @@ void turn_step(struct turn *turn)
         return;
     switch (turn->state) {
     case TURN_WAITING:
-        if (!lane_is_first(turn->lane, &turn->lane_node) || turn->retry_timer)
+        if (!lane_is_first(turn->lane, &turn->lane_node) || turn->retry_timer ||
+            !access_is_loaded(turn->chat->access))
             return;
         if (turn->is_session_known)
             begin(turn);

@@ -25,6 +25,13 @@ static void on_changed(enum status status, size_t n_changed, void *arg)
     told->n_changed = n_changed;
 }
 
+static int n_loaded;
+
+static void on_loaded(void *arg)
+{
+    n_loaded++;
+}
+
 static const struct message by = {.robot = "robot",
                                   .conversation = "cid",
                                   .sender = "boss",
@@ -34,7 +41,8 @@ static const struct message by = {.robot = "robot",
 static struct access *new_access(struct fixture *f, const char *const *denied, size_t n)
 {
     f->settings.lists[POLICY_DENIED_USERS] = (struct chat_list){denied, n};
-    return access_new(&f->store.store, &f->settings);
+    n_loaded = 0;
+    return access_new(f->loop, &f->store.store, &f->settings, on_loaded, NULL);
 }
 
 static struct told change(struct fixture *f, struct access *access, enum access_list list,
@@ -73,6 +81,7 @@ static void what_an_earlier_run_changed_counts_as_soon_as_it_is_read(void **stat
     assert_true(is_denied(access, "file"));
     fixture_settle(f);
     assert_true(access_is_loaded(access));
+    assert_int_equal(n_loaded, 1);
     assert_false(is_denied(access, "file"));
     assert_true(is_denied(access, "chat") && is_denied(access, "kept"));
     assert_int_equal(access_count(access, ACCESS_DENIED_USERS), 2);
@@ -80,6 +89,42 @@ static void what_an_earlier_run_changed_counts_as_soon_as_it_is_read(void **stat
     message.sender_staff_id = "kept";
     assert_int_equal(policy_daily_limit(access_policy(access), &message), 7);
     access_free(access);
+}
+
+static bool is_loaded(void *arg)
+{
+    return n_loaded > 0;
+}
+
+static void what_cannot_be_read_is_read_again(void **state)
+{
+    struct fixture *f = *state;
+    f->store.failures[CALL_READ_SETTINGS] = 2;
+    struct access *access = new_access(f, NULL, 0);
+    fixture_settle(f);
+    assert_false(access_is_loaded(access));
+    fixture_wait(f, is_loaded);
+    assert_int_equal(f->store.calls[CALL_READ_SETTINGS], 3);
+    access_free(access);
+}
+
+static void no_turn_begins_before_it_is_known_who_may_ask(void **state)
+{
+    struct fixture *f = *state;
+    static const struct store_setting settings[] = {{"deny_users", "staff", "1"}};
+    f->store.settings = settings;
+    f->store.n_settings = 1;
+    f->store.is_held[CALL_READ_SETTINGS] = true;
+    fixture_start(f);
+    fixture_type(f, "staff", "你好");
+    fixture_type(f, "other", "你好");
+    fixture_settle(f);
+    assert_int_equal(f->n_stored, 2);
+    assert_int_equal(f->llm.asked + f->platform.finished, 0);
+    fixture_release_store(f);
+    assert_int_equal(f->llm.asked, 1);
+    assert_int_equal(f->platform.finished, 1);
+    assert_non_null(strstr(buf_cstr(&f->platform.shown), "`staff`"));
 }
 
 static void a_change_counts_only_when_the_store_has_it(void **state)
@@ -167,6 +212,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_an_earlier_run_changed_counts_as_soon_as_it_is_read),
+        TEST(what_cannot_be_read_is_read_again),
+        TEST(no_turn_begins_before_it_is_known_who_may_ask),
         TEST(a_change_counts_only_when_the_store_has_it),
         TEST(what_the_operator_lists_is_taken_out_and_the_mark_goes_when_he_does_so_too),
         TEST(a_quota_is_set_changed_and_taken_back),
