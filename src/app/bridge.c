@@ -8,14 +8,12 @@
 #include <unistd.h>
 
 #include "app/live.h"
-#include "llm/demo.h"
-#include "llm/openai.h"
+#include "app/models.h"
 #include "llm/root.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/mem.h"
 
-#define DEMO_CHUNK_DELAY_MS 25
 #define NOTICE_BYTES_MAX 4096
 
 extern char **environ;
@@ -136,51 +134,10 @@ int bridge_load_config(const char *path, struct config **ret_config, int *ret_wa
 
 static void register_secrets(const struct config *config)
 {
-    log_add_secret(config->api_key);
     for (size_t i = 0; i < config->app_secrets.n; i++)
         log_add_secret(config->app_secrets.items[i]);
     for (size_t i = 0; i < config->n_credentials; i++)
         log_add_secret(config->credentials[i].client_secret);
-}
-
-static enum status open_llm(struct bridge *bridge, struct error *ret_err)
-{
-    const struct config *config = bridge->config;
-    if (config->provider == CONFIG_PROVIDER_DEMO) {
-        bridge->llm = demo_new(bridge->loop, config->language == CONFIG_EN, DEMO_CHUNK_DELAY_MS);
-        log_event(LOG_WARN, "llm", "demo_mode", LOG_S("meaning", "answers are built-in examples"));
-        return ST_OK;
-    }
-    char root[ROOT_SIZE_MAX];
-    enum status status = ST_OK;
-    if (*config->api_root)
-        (void)snprintf(root, sizeof(root), "%s", config->api_root);
-    else
-        status = root_resolve(config->base_url, root, ret_err);
-    if (status != ST_OK)
-        return status;
-    struct openai_settings settings = {
-        .root = root,
-        .api_key = config->api_key,
-        .model = config->model,
-        .image_model = config->image_model,
-        .system_prompt = config->system_prompt,
-        .proxy = config->http_proxy,
-        .has_temperature = config->has_temperature,
-        .temperature = config->temperature,
-        .max_answer_tokens = config->max_answer_len,
-        .timeout_ms = config->llm_timeout_s * 1000,
-        .image_timeout_ms = config->image_timeout_s * 1000,
-        .max_answer_bytes = (size_t)config->max_answer_bytes,
-        .max_image_bytes = (size_t)config->max_image_bytes,
-    };
-    bridge->llm = openai_new(bridge->loop, bridge->client, bridge->work, &settings);
-    char proxy[300] = "-";
-    if (*config->http_proxy)
-        url_for_log(config->http_proxy, proxy, sizeof(proxy));
-    log_event(LOG_INFO, "llm", "ready", LOG_S("root", root), LOG_S("model", config->model),
-              LOG_S("proxy", proxy));
-    return ST_OK;
 }
 
 /* The operator's prompt.yml when there is one, else the built-in templates. */
@@ -234,7 +191,7 @@ int bridge_open(struct bridge *bridge, struct config *config)
     if (http_client_new(bridge->loop, "dingbridge/" DINGBRIDGE_VERSION,
                         (long)config->llm_parallel * 2, &bridge->client) != ST_OK)
         return fail(EX_SOFTWARE, "http client", &(struct error){.text = "libcurl gave none"});
-    if (open_llm(bridge, &error) != ST_OK)
+    if (models_open(bridge, &error) != ST_OK)
         return fail(EX_CONFIG, "llm", &error);
     make_webhook_rules(bridge);
     return load_templates(bridge);

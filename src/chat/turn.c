@@ -499,7 +499,7 @@ static void settle(struct turn *turn)
         .conversation_title = turn->message.conversation_title,
         .question = buf_cstr(&turn->question),
         .answer = buf_cstr(&turn->answer),
-        .provider = turn->chat->llm->ops->name,
+        .provider = turn->provider ? turn->provider : turn->chat->llm->provider,
         .model = turn->model ? turn->model : "",
         .outcome = outcome,
         .reference = turn->reference,

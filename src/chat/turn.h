@@ -98,7 +98,8 @@ struct turn {
     int parts_done;
     bool is_answer_kept; /* the store has the whole text of the parts */
     const char *outcome;
-    const char *model; /* borrowed from the LLM */
+    const char *model;    /* borrowed from the LLM */
+    const char *provider; /* the same */
     enum llm_failure failure;
     struct llm_usage usage;
     enum store_session_change change;

@@ -110,6 +110,7 @@ static void on_answer(uint64_t id, const struct llm_answer *answer, void *arg)
     struct turn *turn = arg;
     turn->llm_id = 0;
     turn->model = answer->model;
+    turn->provider = answer->provider;
     turn->usage = answer->usage;
     enum llm_failure failure = answer->outcome.failure;
     if (failure == LLM_FAIL_TOO_LONG && turn->answer.len == 0 && turn->context.n > 0) {
@@ -209,6 +210,7 @@ static void on_image(uint64_t id, const struct llm_image *image, void *arg)
     struct turn *turn = arg;
     turn->llm_id = 0;
     turn->model = image->model;
+    turn->provider = image->provider;
     release_place(turn);
     if (image->outcome.failure != LLM_OK) {
         turn->chat->stats.failed++;

@@ -245,17 +245,38 @@ static void take_environment(struct loading *loading, char *const *environment)
     }
 }
 
-/* What no single key can tell. */
-static void check_together(struct loading *loading)
+static void check_provider(struct loading *loading, const char *where)
 {
-    const struct config *config = loading->config;
-    const char *where = *loading->file ? loading->file : "环境变量 environment";
-    if (config->provider != CONFIG_PROVIDER_DEMO && !*config->api_key && !*config->base_url &&
+    struct config *config = loading->config;
+    if (config->azure_on && config->provider == CONFIG_PROVIDER_OPENAI)
+        config->provider = CONFIG_PROVIDER_AZURE;
+    bool is_azure = config->provider == CONFIG_PROVIDER_AZURE;
+    bool has_key = *config->api_key || (is_azure && *config->azure_openai_token);
+    if (config->provider != CONFIG_PROVIDER_DEMO && !has_key && !*config->base_url &&
         !*config->api_root)
         problems_add(loading->problems, true,
                      "%s: api_key: 没有接口密钥；本地服务请写 base_url，试用请写 provider: demo "
                      "no key; name a local endpoint by base_url, or try provider: demo",
                      where);
+    if (is_azure && !*config->azure_deployment_name)
+        problems_add(loading->problems, true,
+                     "%s: azure_deployment_name: 使用 Azure 时必须填写 needed with Azure", where);
+    if (is_azure && !*config->azure_resource_name && !*config->base_url)
+        problems_add(loading->problems, true,
+                     "%s: azure_resource_name: 使用 Azure 时必须填写 needed with Azure", where);
+    if (config->provider == CONFIG_PROVIDER_ANTHROPIC &&
+        strcmp(config->model, values_find_key(STR_LIT("model"))->fallback) == 0)
+        problems_add(loading->problems, true,
+                     "%s: model: provider 为 anthropic 时必须填写 needed with provider: anthropic",
+                     where);
+}
+
+/* What no single key can tell. */
+static void check_together(struct loading *loading)
+{
+    const struct config *config = loading->config;
+    const char *where = *loading->file ? loading->file : "环境变量 environment";
+    check_provider(loading, where);
     if (*config->api_root && *config->base_url)
         problems_add(loading->problems, false,
                      "%s: base_url: 写了 api_root，base_url 不起作用 has no effect beside api_root",

@@ -29,7 +29,12 @@ enum config_mode { CONFIG_MODE_SINGLE, CONFIG_MODE_CHAIN };
 enum config_chat_type { CONFIG_CHAT_ALL, CONFIG_CHAT_PRIVATE, CONFIG_CHAT_GROUPS };
 enum config_run_mode { CONFIG_RUN_HTTP, CONFIG_RUN_STREAM };
 enum config_language { CONFIG_ZH, CONFIG_EN };
-enum config_provider { CONFIG_PROVIDER_OPENAI, CONFIG_PROVIDER_DEMO };
+enum config_provider {
+    CONFIG_PROVIDER_OPENAI,
+    CONFIG_PROVIDER_DEMO,
+    CONFIG_PROVIDER_AZURE,
+    CONFIG_PROVIDER_ANTHROPIC,
+};
 
 struct config {
     int log_level; /* enum log_level */
@@ -39,6 +44,11 @@ struct config {
     char *api_root; /* used verbatim instead of base_url */
     char *model;
     char *image_model;
+    int azure_on;             /* yes or no: another word for provider: azure */
+    char *azure_openai_token; /* "": api_key */
+    char *azure_resource_name;
+    char *azure_deployment_name;
+    char *azure_api_version;
     char *system_prompt;
     bool has_temperature; /* set by the key's presence */
     double temperature;

@@ -3,7 +3,7 @@
 #define DAY_S (24.0 * 3600)
 #define MIB (1024.0 * 1024)
 
-static const char *const providers[] = {"openai", "demo", NULL};
+static const char *const providers[] = {"openai", "demo", "azure", "anthropic", NULL};
 static const char *const modes[] = {"单聊|single", "串聊|chain", NULL};
 static const char *const chat_types[] = {"0|all|不限", "1|private|只能单聊", "2|group|只能群聊",
                                          NULL};
@@ -19,17 +19,21 @@ static const char *const levels[] = {"error", "warn|warning", "info", "debug", N
 static const struct config_key table[] = {
     {FIELD(provider), .env = "PROVIDER", .type = CONFIG_ENUM, .fallback = "openai",
      .choices = providers, .section_zh = "大模型", .section_en = "The large language model",
-     .help_zh = "openai：任何 OpenAI 兼容接口；demo：内置的示例回答，不需要密钥",
-     .help_en = "openai: any OpenAI-compatible endpoint; demo: built-in example answers, no key"},
+     .help_zh =
+         "openai：任何 OpenAI 兼容接口；anthropic：Claude 的原生接口；azure：同 azure_on: true；"
+         "demo：内置的示例回答，不需要密钥",
+     .help_en = "openai: any OpenAI-compatible endpoint; anthropic: Claude's native one; azure: as "
+                "azure_on: true; demo: built-in example answers, no key"},
     {FIELD(api_key), .env = "APIKEY", .type = CONFIG_STRING, .fallback = "", .flags = CONFIG_SECRET,
      .help_zh = "接口密钥；写了 base_url 的本地服务可以留空",
      .help_en = "the endpoint's key; may be empty for a local endpoint named by base_url"},
     {FIELD(base_url), .env = "BASE_URL", .type = CONFIG_URL, .fallback = "",
      .help_zh =
-         "接口地址，如 https://api.deepseek.com；可带路径（/v1、/api/v3）；空为 api.openai.com",
+         "接口地址，如 https://api.deepseek.com；可带路径（/v1、/api/v3）；空为 api.openai.com，"
+         "provider 为 anthropic 时为 api.anthropic.com",
      .help_en =
          "the endpoint, e.g. https://api.deepseek.com, with or without a path (/v1, /api/v3); "
-         "empty: api.openai.com"},
+         "empty: api.openai.com, with provider: anthropic api.anthropic.com"},
     {FIELD(api_root), .env = "API_ROOT", .type = CONFIG_URL, .fallback = "",
      .help_zh = "原样使用的接口根（后面直接接 /chat/completions），替代 base_url",
      .help_en = "used as it is (followed by /chat/completions) instead of base_url"},
@@ -37,6 +41,23 @@ static const struct config_key table[] = {
      .help_zh = "对话模型", .help_en = "the model for conversations"},
     {FIELD(image_model), .env = "IMAGE_MODEL", .type = CONFIG_STRING,
      .fallback = "gpt-image-2.6-flare", .help_zh = "画图模型", .help_en = "the model for images"},
+    {FIELD(azure_on), .env = "AZURE_ON", .type = CONFIG_ENUM, .fallback = "false",
+     .choices = answers,
+     .help_zh = "true：使用 Azure OpenAI；此时 base_url 是代替 资源名.openai.azure.com 的地址"
+                "（专用终结点、网关）",
+     .help_en = "true: Azure OpenAI; base_url is then the address instead of "
+                "RESOURCE.openai.azure.com (private endpoints, gateways)"},
+    {FIELD(azure_openai_token), .env = "AZURE_OPENAI_TOKEN", .type = CONFIG_STRING, .fallback = "",
+     .flags = CONFIG_SECRET, .help_zh = "Azure 的密钥；空则用 api_key",
+     .help_en = "Azure's key; empty: api_key"},
+    {FIELD(azure_resource_name), .env = "AZURE_RESOURCE_NAME", .type = CONFIG_STRING,
+     .fallback = "", .help_zh = "Azure 的资源名", .help_en = "Azure's resource"},
+    {FIELD(azure_deployment_name), .env = "AZURE_DEPLOYMENT_NAME", .type = CONFIG_STRING,
+     .fallback = "", .help_zh = "对话模型的部署名；画图的部署名写在 image_model",
+     .help_en = "the deployment for conversations; image_model names the one for images"},
+    {FIELD(azure_api_version), .env = "AZURE_API_VERSION", .type = CONFIG_STRING, .fallback = "",
+     .help_zh = "如 2024-10-21；空、v1 或 preview 为新的 /openai/v1 形式",
+     .help_en = "e.g. 2024-10-21; empty, v1 or preview: the newer form, /openai/v1"},
     {FIELD(system_prompt), .env = "SYSTEM_PROMPT", .type = CONFIG_TEXT, .fallback = "",
      .help_zh = "每次提问前的系统提示；空为不发送",
      .help_en = "the system prompt before every question; empty: none is sent"},

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "llm/openai_get.h"
+#include "llm/get.h"
 #include "llm/root.h"
 #include "util/clock.h"
 #include "util/json.h"
@@ -41,14 +41,14 @@ struct question {
 };
 
 struct ask_balance {
-    struct openai_exchange exchange; /* first */
-    struct openai_get get;
+    struct exchange exchange; /* first */
+    struct get get;
     llm_balance_fn fn;
     void *arg;
     const struct question *question;
     bool is_guess; /* nobody knows whether this provider has a balance to ask for */
     int n_tries;
-    struct openai_problem problem; /* why there is no balance; LLM_OK: nothing to ask for */
+    struct problem problem; /* why there is no balance; LLM_OK: nothing to ask for */
     struct timer *timer;
     char host[HOST_SIZE];
     struct llm_balance balance;
@@ -308,12 +308,12 @@ static void ask(struct ask_balance *exchange, const struct question *question);
 
 static void balance_free(struct ask_balance *exchange)
 {
-    openai_get_stop(&exchange->get);
+    get_stop(&exchange->get);
     timer_cancel(&exchange->timer);
     free(exchange);
 }
 
-static void cancel(struct openai_exchange *exchange)
+static void cancel(struct exchange *exchange)
 {
     balance_free((struct ask_balance *)exchange);
 }
@@ -331,7 +331,7 @@ static void deliver(void *arg)
         balance->outcome.failure = exchange->problem.failure;
         balance->outcome.error = exchange->problem.error;
     }
-    openai_exchange_remove(&exchange->exchange);
+    exchange_remove(&exchange->exchange);
     exchange->fn(exchange->exchange.id, balance, exchange->arg);
     balance_free(exchange);
 }
@@ -350,21 +350,20 @@ static bool is_out_of_reach(enum llm_failure failure)
 }
 
 /* Of guesses the first that tells something; of endpoints that are known to be there the last. */
-static void note_problem(struct ask_balance *exchange, const struct openai_problem *problem)
+static void note_problem(struct ask_balance *exchange, const struct problem *problem)
 {
     if (exchange->is_guess) {
         if (is_telling(problem->failure) && exchange->problem.failure == LLM_OK)
             exchange->problem = *problem;
     } else if (problem->failure == LLM_OK) {
-        openai_problem_set(&exchange->problem, LLM_FAIL_GARBLED, false, "no balance in %s",
-                           exchange->question->path);
+        problem_set(&exchange->problem, LLM_FAIL_GARBLED, false, "no balance in %s",
+                    exchange->question->path);
     } else if (problem->failure != LLM_FAIL_MODEL) {
         exchange->problem = *problem;
     }
 }
 
-static void on_document(struct openai_get *get, const struct openai_problem *problem,
-                        const json_t *value)
+static void on_document(struct get *get, const struct problem *problem, const json_t *value)
 {
     struct ask_balance *exchange =
         (struct ask_balance *)(void *)((char *)get - offsetof(struct ask_balance, get));
@@ -382,13 +381,13 @@ static void on_document(struct openai_get *get, const struct openai_problem *pro
         deliver(exchange);
 }
 
-static char *url_of(const struct openai *openai, const struct question *question)
+static char *url_of(const struct endpoint *endpoint, const struct question *question)
 {
     char base[ROOT_SIZE_MAX];
     if (question->base == BASE_BILLING)
-        root_billing_base(openai->root, base);
+        root_billing_base(endpoint->root, base);
     else
-        root_origin(openai->root, base);
+        root_origin(endpoint->root, base);
     if (!question->has_dates)
         return xasprintf("%s%s", base, question->path);
     char from[CLOCK_DAY_SIZE], to[CLOCK_DAY_SIZE];
@@ -399,24 +398,25 @@ static char *url_of(const struct openai *openai, const struct question *question
 
 static void ask(struct ask_balance *exchange, const struct question *question)
 {
-    struct openai *openai = exchange->exchange.openai;
+    struct endpoint *endpoint = exchange->exchange.endpoint;
     exchange->question = question;
-    openai_get_start(&exchange->get, openai, url_of(openai, question), DOCUMENT_BYTES_MAX,
-                     on_document);
+    get_start(&exchange->get, endpoint, url_of(endpoint, question), DOCUMENT_BYTES_MAX,
+              on_document);
 }
 
-uint64_t openai_balance_ask(struct openai *openai, llm_balance_fn fn, void *arg)
+uint64_t endpoint_balance(struct endpoint *endpoint, llm_balance_fn fn, void *arg)
 {
     struct ask_balance *exchange = xcalloc(1, sizeof(*exchange));
     exchange->fn = fn;
     exchange->arg = arg;
-    uint64_t id = openai_exchange_add(openai, &exchange->exchange, cancel);
-    root_host(openai->root, exchange->host, sizeof(exchange->host));
-    const struct question *first = first_question(str_of(exchange->host));
+    uint64_t id = exchange_add(endpoint, &exchange->exchange, cancel);
+    root_host(endpoint->root, exchange->host, sizeof(exchange->host));
+    const struct question *first =
+        endpoint->provider->has_balance ? first_question(str_of(exchange->host)) : NULL;
     exchange->is_guess = first == &relay;
     if (first)
         ask(exchange, first);
     else
-        exchange->timer = timer_start(openai->loop, 0, "llm balance none", deliver, exchange);
+        exchange->timer = timer_start(endpoint->loop, 0, "llm balance none", deliver, exchange);
     return id;
 }

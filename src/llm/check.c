@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "llm/openai_get.h"
+#include "llm/get.h"
 #include "util/json.h"
 #include "util/mem.h"
 
@@ -10,8 +10,8 @@
 #define CANDIDATES_MAX 1000                          /* for a similar name, which is slow to find */
 
 struct check {
-    struct openai_exchange exchange; /* first */
-    struct openai_get get;
+    struct exchange exchange; /* first */
+    struct get get;
     llm_check_fn fn;
     void *arg;
     struct llm_check result;
@@ -19,11 +19,11 @@ struct check {
 
 static void check_free(struct check *check)
 {
-    openai_get_stop(&check->get);
+    get_stop(&check->get);
     free(check);
 }
 
-static void cancel(struct openai_exchange *exchange)
+static void cancel(struct exchange *exchange)
 {
     check_free((struct check *)exchange);
 }
@@ -79,11 +79,10 @@ static void read_list(struct llm_check *result, const json_t *list, struct str w
     }
 }
 
-static void on_models(struct openai_get *get, const struct openai_problem *problem,
-                      const json_t *value)
+static void on_models(struct get *get, const struct problem *problem, const json_t *value)
 {
     struct check *check = (struct check *)(void *)((char *)get - offsetof(struct check, get));
-    struct openai *openai = check->exchange.openai;
+    struct endpoint *endpoint = check->exchange.endpoint;
     struct llm_check *result = &check->result;
     /* Together's answer is the bare list. */
     const json_t *list = json_is_array(value) ? value : json_object_get(value, "data");
@@ -91,25 +90,26 @@ static void on_models(struct openai_get *get, const struct openai_problem *probl
                                            .error = problem->error,
                                            .peer_request_id = "",
                                            .tries = get->n_tries};
-    if (json_is_array(list)) {
-        read_list(result, list, str_of(openai->model));
+    if (json_is_array(list) && endpoint->provider->lists_models) {
+        read_list(result, list, str_of(endpoint->model));
     } else if (problem->failure == LLM_OK || problem->http_status == 404 ||
                problem->http_status == 405 || problem->http_status == 501) {
         result->outcome.failure = LLM_OK; /* it answers, and has no list */
         result->outcome.error = (struct error){0};
     }
-    openai_exchange_remove(&check->exchange);
+    exchange_remove(&check->exchange);
     check->fn(check->exchange.id, result, check->arg);
     check_free(check);
 }
 
-uint64_t openai_check_start(struct openai *openai, llm_check_fn fn, void *arg)
+uint64_t endpoint_check(struct endpoint *endpoint, llm_check_fn fn, void *arg)
 {
     struct check *check = xcalloc(1, sizeof(*check));
     check->fn = fn;
     check->arg = arg;
-    uint64_t id = openai_exchange_add(openai, &check->exchange, cancel);
-    openai_get_start(&check->get, openai, openai_url(openai, "/models"), DOCUMENT_BYTES_MAX,
-                     on_models);
+    uint64_t id = exchange_add(endpoint, &check->exchange, cancel);
+    get_start(&check->get, endpoint,
+              endpoint_url(endpoint, endpoint->models_root, endpoint->provider->models_path),
+              DOCUMENT_BYTES_MAX, on_models);
     return id;
 }

@@ -150,7 +150,8 @@ static void on_answer_end(void *arg)
     end(exchange);
     const struct llm_answer answer = {.outcome = success,
                                       .usage = {.prompt_tokens = -1, .completion_tokens = -1},
-                                      .model = exchange->demo->llm.model};
+                                      .model = exchange->demo->llm.model,
+                                      .provider = exchange->demo->llm.provider};
     exchange->handlers->on_done(exchange->id, &answer, exchange->arg);
     exchange_free(exchange);
 }
@@ -188,7 +189,8 @@ static void on_drawn(void *arg)
                                     .bytes = buf_str(&picture),
                                     .content_type = "image/png",
                                     .extension = "png",
-                                    .model = exchange->demo->llm.model};
+                                    .model = exchange->demo->llm.model,
+                                    .provider = exchange->demo->llm.provider};
     exchange->on_image(exchange->id, &image, exchange->arg);
     buf_done(&picture);
     exchange_free(exchange);
@@ -263,7 +265,6 @@ static void demo_free(struct llm *llm)
 }
 
 static const struct llm_ops demo_ops = {
-    .name = "demo",
     .ask = ask,
     .draw = draw,
     .balance = balance,
@@ -276,7 +277,7 @@ struct llm *demo_new(struct loop *loop, bool is_english, int64_t chunk_delay_ms)
 {
     struct demo *demo = xcalloc(1, sizeof(*demo));
     *demo = (struct demo){
-        .llm = {.ops = &demo_ops, .model = "demo", .token_ratio = 1},
+        .llm = {.ops = &demo_ops, .provider = "demo", .model = "demo", .token_ratio = 1},
         .loop = loop,
         .exchanges = map_new(),
         .is_english = is_english,

@@ -32,10 +32,10 @@ static void take_base64(struct image_answer *answer, struct str text)
         (void)str_cut(&text, ',');
     enum status status = base64_decode(text, &answer->bytes);
     if (status == ST_TOO_LARGE)
-        openai_problem_set(&answer->problem, LLM_FAIL_TOO_LARGE, false,
-                           "an image of more than %zu bytes", answer->bytes.max);
+        problem_set(&answer->problem, LLM_FAIL_TOO_LARGE, false, "an image of more than %zu bytes",
+                    answer->bytes.max);
     else if (status != ST_OK)
-        openai_problem_set(&answer->problem, LLM_FAIL_GARBLED, false, "the image is no base64");
+        problem_set(&answer->problem, LLM_FAIL_GARBLED, false, "the image is no base64");
 }
 
 static void take_link(struct image_answer *answer, struct str link)
@@ -45,8 +45,8 @@ static void take_link(struct image_answer *answer, struct str link)
         take_base64(answer, link);
     } else if (url_parse(link, &url, NULL) != ST_OK ||
                (strcmp(url.scheme, "https") != 0 && strcmp(url.scheme, "http") != 0)) {
-        openai_problem_set(&answer->problem, LLM_FAIL_GARBLED, false,
-                           "the link to the image is not usable");
+        problem_set(&answer->problem, LLM_FAIL_GARBLED, false,
+                    "the link to the image is not usable");
     } else {
         answer->link = xstrndup(link.p, link.n);
     }
@@ -65,7 +65,7 @@ static void take_answer(struct image_answer *answer, const json_t *value)
     else if (link.n > 0)
         take_link(answer, link);
     else
-        openai_problem_set(&answer->problem, LLM_FAIL_EMPTY, false, "an answer without an image");
+        problem_set(&answer->problem, LLM_FAIL_EMPTY, false, "an answer without an image");
 }
 
 struct image_answer *image_answer_new_take(struct buf *body, size_t max_image_bytes)
@@ -94,9 +94,9 @@ void image_answer_read(void *arg)
     struct error error;
     if (json_parse_lenient(buf_str(&answer->body), &value, &error) != ST_OK) {
         /* A gateway's page, which may be gone at the next try. */
-        openai_problem_set(&answer->problem, LLM_FAIL_GARBLED, true, "no JSON: %s", error.text);
+        problem_set(&answer->problem, LLM_FAIL_GARBLED, true, "no JSON: %s", error.text);
     } else {
-        openai_classify_json(value, &answer->problem);
+        problem_classify_json(value, &answer->problem);
         if (answer->problem.failure == LLM_OK)
             take_answer(answer, value);
     }

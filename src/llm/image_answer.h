@@ -6,7 +6,7 @@
 #ifndef DB_LLM_IMAGE_ANSWER_H
 #define DB_LLM_IMAGE_ANSWER_H
 
-#include "llm/openai_error.h"
+#include "llm/problem.h"
 #include "util/buf.h"
 #include "util/str.h"
 
@@ -18,10 +18,10 @@ struct image_type {
 const struct image_type *image_type_of(struct str bytes);
 
 struct image_answer {
-    struct buf body;               /* the answer's; freed once it has been read */
-    struct buf bytes;              /* the image; its maximum is the limit */
-    char *link;                    /* or where it is: an absolute http or https URL; else NULL */
-    struct openai_problem problem; /* LLM_OK with one of both */
+    struct buf body;        /* the answer's; freed once it has been read */
+    struct buf bytes;       /* the image; its maximum is the limit */
+    char *link;             /* or where it is: an absolute http or https URL; else NULL */
+    struct problem problem; /* LLM_OK with one of both */
 };
 
 /* What `body` holds moves in, and leaves it empty. */

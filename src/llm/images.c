@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "llm/image_answer.h"
-#include "llm/openai_internal.h"
+#include "llm/endpoint.h"
 #include "util/json.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -39,7 +39,7 @@ struct reading {
 };
 
 struct draw {
-    struct openai_exchange exchange; /* first */
+    struct exchange exchange; /* first */
     enum draw_state state;
     llm_image_fn fn;
     void *arg;
@@ -56,7 +56,7 @@ struct draw {
     struct buf body;         /* of the answer, as it comes: copying it would hold the loop */
     struct buf bytes;        /* of the image */
     char request_id[128];
-    struct openai_problem problem;
+    struct problem problem;
 };
 
 static void ask_for_image(struct draw *draw);
@@ -84,7 +84,7 @@ static void draw_free(struct draw *draw)
 {
     leave_reading(draw);
     if (draw->http_id)
-        http_client_cancel(draw->exchange.openai->client, draw->http_id);
+        http_client_cancel(draw->exchange.endpoint->client, draw->http_id);
     timer_cancel(&draw->timer);
     buf_done(&draw->prompt);
     buf_done(&draw->body);
@@ -93,7 +93,7 @@ static void draw_free(struct draw *draw)
     free(draw);
 }
 
-static void cancel(struct openai_exchange *exchange)
+static void cancel(struct exchange *exchange)
 {
     draw_free((struct draw *)exchange);
 }
@@ -114,38 +114,39 @@ static void deliver(void *arg)
         .bytes = type ? buf_str(&draw->bytes) : STR_LIT(""),
         .content_type = type ? type->content_type : "",
         .extension = type ? type->extension : "",
-        .model = draw->exchange.openai->image_model,
+        .model = draw->exchange.endpoint->image_model,
+        .provider = draw->exchange.endpoint->llm.provider,
     };
-    openai_exchange_remove(&draw->exchange);
+    exchange_remove(&draw->exchange);
     draw->fn(draw->exchange.id, &image, draw->arg);
     draw_free(draw);
 }
 
 static void finish(struct draw *draw)
 {
-    struct openai *openai = draw->exchange.openai;
+    struct endpoint *endpoint = draw->exchange.endpoint;
     if (draw->problem.failure == LLM_OK) {
-        openai->image_repairs |= draw->repairs;
+        endpoint->image_repairs |= draw->repairs;
         if (!image_type_of(buf_str(&draw->bytes)))
-            openai_problem_set(&draw->problem, LLM_FAIL_GARBLED, false,
-                               "%zu bytes that are no PNG, JPEG, GIF or WebP", draw->bytes.len);
+            problem_set(&draw->problem, LLM_FAIL_GARBLED, false,
+                        "%zu bytes that are no PNG, JPEG, GIF or WebP", draw->bytes.len);
     }
     draw_set_state(draw, DRAW_FINISHED);
     /* A timer and not loop_defer: cancelling takes it back. */
-    draw->timer = timer_start(openai->loop, 0, "llm draw done", deliver, draw);
+    draw->timer = timer_start(endpoint->loop, 0, "llm draw done", deliver, draw);
 }
 
 static void finish_late(struct draw *draw)
 {
-    openai_problem_set(&draw->problem, LLM_FAIL_TIMEOUT, false, "no image within %lld ms",
-                       (long long)draw->exchange.openai->image_timeout_ms);
+    problem_set(&draw->problem, LLM_FAIL_TIMEOUT, false, "no image within %lld ms",
+                (long long)draw->exchange.endpoint->image_timeout_ms);
     finish(draw);
 }
 
 /* False when the time is up: then it is finished. */
 static bool take_time(struct draw *draw, int64_t *ret_left_ms)
 {
-    *ret_left_ms = draw->deadline_ms - loop_now_ms(draw->exchange.openai->loop);
+    *ret_left_ms = draw->deadline_ms - loop_now_ms(draw->exchange.endpoint->loop);
     if (*ret_left_ms > 0)
         return true;
     finish_late(draw);
@@ -156,20 +157,20 @@ static bool take_time(struct draw *draw, int64_t *ret_left_ms)
 
 static bool wants_response_format(const struct draw *draw)
 {
-    const char *name = draw->exchange.openai->image_model;
+    const char *name = draw->exchange.endpoint->image_model;
     const char *slash = strrchr(name, '/'); /* relays write "openai/gpt-image-2" */
     struct str model = str_of(slash ? slash + 1 : name);
     return !str_starts_nocase(model, STR_LIT("gpt-image-")) &&
            !str_starts_nocase(model, STR_LIT("chatgpt-image-")) &&
-           !(draw->repairs & OPENAI_NO_RESPONSE_FORMAT);
+           !(draw->repairs & REPAIR_NO_RESPONSE_FORMAT);
 }
 
 static bool try_repair(struct draw *draw)
 {
     if (draw->link || !wants_response_format(draw) ||
-        openai_repair_for(&draw->problem, draw->repairs) != OPENAI_NO_RESPONSE_FORMAT)
+        repair_for(&draw->problem, draw->repairs) != REPAIR_NO_RESPONSE_FORMAT)
         return false;
-    draw->repairs |= OPENAI_NO_RESPONSE_FORMAT;
+    draw->repairs |= REPAIR_NO_RESPONSE_FORMAT;
     ask_for_image(draw);
     return true;
 }
@@ -186,19 +187,19 @@ static void on_backoff_over(void *arg)
 
 static void conclude_failed(struct draw *draw, const struct http_response *response)
 {
-    struct openai *openai = draw->exchange.openai;
+    struct endpoint *endpoint = draw->exchange.endpoint;
     if (try_repair(draw))
         return;
-    int64_t delay_ms =
-        openai_retry_delay_ms(openai, &draw->problem, response, draw->n_retries, draw->waited_ms);
-    if (delay_ms < 0 || loop_now_ms(openai->loop) + delay_ms >= draw->deadline_ms) {
+    int64_t delay_ms = endpoint_retry_delay_ms(endpoint, &draw->problem, response, draw->n_retries,
+                                               draw->waited_ms);
+    if (delay_ms < 0 || loop_now_ms(endpoint->loop) + delay_ms >= draw->deadline_ms) {
         finish(draw);
         return;
     }
     draw->n_retries++;
     draw->waited_ms += delay_ms;
     draw_set_state(draw, DRAW_BACKOFF);
-    draw->timer = timer_start(openai->loop, delay_ms, "llm draw backoff", on_backoff_over, draw);
+    draw->timer = timer_start(endpoint->loop, delay_ms, "llm draw backoff", on_backoff_over, draw);
 }
 
 /* ---- what came ---- */
@@ -244,16 +245,16 @@ static void on_time_up(void *arg)
 
 static void read_answer(struct draw *draw)
 {
-    struct openai *openai = draw->exchange.openai;
+    struct endpoint *endpoint = draw->exchange.endpoint;
     int64_t left_ms;
     draw_set_state(draw, DRAW_READING);
     if (!take_time(draw, &left_ms))
         return;
-    draw->timer = timer_start(openai->loop, left_ms, "llm draw reading", on_time_up, draw);
+    draw->timer = timer_start(endpoint->loop, left_ms, "llm draw reading", on_time_up, draw);
     draw->reading = xcalloc(1, sizeof(*draw->reading));
     *draw->reading =
-        (struct reading){draw, image_answer_new_take(&draw->body, openai->max_image_bytes)};
-    work_run(openai->work, do_read, on_read, draw->reading);
+        (struct reading){draw, image_answer_new_take(&draw->body, endpoint->max_image_bytes)};
+    work_run(endpoint->work, do_read, on_read, draw->reading);
 }
 
 static enum status on_answer_bytes(uint64_t id, struct str bytes, void *arg)
@@ -272,7 +273,7 @@ static void on_answered(uint64_t id, const struct http_response *response, void 
     draw->http_id = 0;
     (void)snprintf(draw->request_id, sizeof(draw->request_id), "%.*s", (int)response->request_id.n,
                    response->request_id.p);
-    openai_classify(response, buf_str(&draw->body), &draw->problem);
+    problem_classify(response, buf_str(&draw->body), &draw->problem);
     if (draw->problem.failure == LLM_OK)
         read_answer(draw);
     else
@@ -280,14 +281,14 @@ static void on_answered(uint64_t id, const struct http_response *response, void 
 }
 
 /* Where the image lies is not the provider: its refusals say nothing about keys and models. */
-static void judge_download(const struct http_response *response, struct openai_problem *problem)
+static void judge_download(const struct http_response *response, struct problem *problem)
 {
-    openai_classify(response, STR_LIT(""), problem);
+    problem_classify(response, STR_LIT(""), problem);
     int http_status = problem->http_status;
     if (http_status < 300 || problem->is_retryable)
         return;
-    openai_problem_set(problem, LLM_FAIL_GARBLED, false, "the link to the image leads to HTTP %d",
-                       http_status);
+    problem_set(problem, LLM_FAIL_GARBLED, false, "the link to the image leads to HTTP %d",
+                http_status);
     problem->http_status = http_status;
     problem->error.code = http_status;
 }
@@ -308,7 +309,7 @@ static void on_fetched(uint64_t id, const struct http_response *response, void *
 
 static json_t *body_of(const struct draw *draw)
 {
-    json_t *body = json_pack("{s:s, s:s#, s:i}", "model", draw->exchange.openai->image_model,
+    json_t *body = json_pack("{s:s, s:s#, s:i}", "model", draw->exchange.endpoint->image_model,
                              "prompt", buf_cstr(&draw->prompt), (int)draw->prompt.len, "n", 1);
     if (body && wants_response_format(draw))
         (void)json_object_set_new(body, "response_format", json_string("b64_json"));
@@ -319,33 +320,34 @@ static void ask_for_image(struct draw *draw)
 {
     static const struct http_handlers handlers = {.on_data = on_answer_bytes,
                                                   .on_done = on_answered};
-    struct openai *openai = draw->exchange.openai;
+    struct endpoint *endpoint = draw->exchange.endpoint;
     struct buf text = BUF_INIT(2 * PROMPT_BYTES_MAX);
     DB_CLEANUP(json_unref) json_t *body = body_of(draw);
     int64_t left_ms;
     buf_clear(&draw->body);
     draw_set_state(draw, DRAW_ASKING);
     if (!body || json_write(body, &text) != ST_OK) {
-        openai_problem_set(&draw->problem, LLM_FAIL_REQUEST, false,
-                           "the description is not UTF-8, or too long");
+        problem_set(&draw->problem, LLM_FAIL_REQUEST, false,
+                    "the description is not UTF-8, or too long");
         finish(draw);
     } else if (take_time(draw, &left_ms)) {
-        const char *headers[OPENAI_HEADERS_MAX];
-        openai_headers(openai, true, headers);
-        DB_CLEANUP(free_charp) char *url = openai_url(openai, "/images/generations");
+        const char *headers[ENDPOINT_HEADERS_MAX];
+        endpoint_headers(endpoint, true, headers);
+        DB_CLEANUP(free_charp)
+        char *url = endpoint_url(endpoint, endpoint->image_root, "/images/generations");
         const struct http_request request = {
             .method = "POST",
             .url = url,
             .headers = headers,
             .body = buf_str(&text),
-            .proxy = openai->proxy,
+            .proxy = endpoint->proxy,
             .max_body_bytes = draw->body.max,
             .first_byte_timeout_ms = left_ms,
             .idle_timeout_ms = left_ms,
             .total_timeout_ms = left_ms,
         };
         draw->n_tries++;
-        draw->http_id = http_client_start(openai->client, &request, &handlers, draw);
+        draw->http_id = http_client_start(endpoint->client, &request, &handlers, draw);
     }
     buf_done(&text);
 }
@@ -354,7 +356,7 @@ static void ask_for_image(struct draw *draw)
 static void fetch_image(struct draw *draw)
 {
     static const struct http_handlers handlers = {.on_data = on_image_bytes, .on_done = on_fetched};
-    struct openai *openai = draw->exchange.openai;
+    struct endpoint *endpoint = draw->exchange.endpoint;
     int64_t left_ms;
     buf_clear(&draw->bytes);
     draw_set_state(draw, DRAW_FETCHING);
@@ -363,14 +365,14 @@ static void fetch_image(struct draw *draw)
     const struct http_request request = {
         .method = "GET",
         .url = draw->link,
-        .proxy = openai->proxy,
-        .max_body_bytes = openai->max_image_bytes,
+        .proxy = endpoint->proxy,
+        .max_body_bytes = endpoint->max_image_bytes,
         .total_timeout_ms = left_ms,
     };
-    draw->http_id = http_client_start(openai->client, &request, &handlers, draw);
+    draw->http_id = http_client_start(endpoint->client, &request, &handlers, draw);
 }
 
-uint64_t openai_images_draw(struct openai *openai, const char *prompt, llm_image_fn fn, void *arg)
+uint64_t endpoint_draw(struct endpoint *endpoint, const char *prompt, llm_image_fn fn, void *arg)
 {
     struct draw *draw = xcalloc(1, sizeof(*draw));
     *draw = (struct draw){
@@ -378,17 +380,21 @@ uint64_t openai_images_draw(struct openai *openai, const char *prompt, llm_image
         .arg = arg,
         .prompt = BUF_INIT(PROMPT_BYTES_MAX),
         /* base64 is a third longer; the rest of the document is small. */
-        .body = BUF_INIT(openai->max_image_bytes / 3 * 4 + (size_t)1024 * 1024),
-        .bytes = BUF_INIT(openai->max_image_bytes),
-        .repairs = openai->image_repairs,
-        .deadline_ms = loop_now_ms(openai->loop) + openai->image_timeout_ms,
+        .body = BUF_INIT(endpoint->max_image_bytes / 3 * 4 + (size_t)1024 * 1024),
+        .bytes = BUF_INIT(endpoint->max_image_bytes),
+        .repairs = endpoint->image_repairs,
+        .deadline_ms = loop_now_ms(endpoint->loop) + endpoint->image_timeout_ms,
     };
-    uint64_t id = openai_exchange_add(openai, &draw->exchange, cancel);
-    if (buf_puts(&draw->prompt, prompt) == ST_OK) {
+    uint64_t id = exchange_add(endpoint, &draw->exchange, cancel);
+    if (!endpoint->provider->has_images || !*endpoint->image_model) {
+        problem_set(&draw->problem, LLM_FAIL_UNSUPPORTED, false, "%s draws no images",
+                    *endpoint->image_model ? endpoint->llm.provider : "it has no image_model and");
+        finish(draw);
+    } else if (buf_puts(&draw->prompt, prompt) == ST_OK) {
         ask_for_image(draw);
     } else {
-        openai_problem_set(&draw->problem, LLM_FAIL_TOO_LONG, false,
-                           "the description is longer than %zu bytes", PROMPT_BYTES_MAX);
+        problem_set(&draw->problem, LLM_FAIL_TOO_LONG, false,
+                    "the description is longer than %zu bytes", PROMPT_BYTES_MAX);
         finish(draw);
     }
     return id;

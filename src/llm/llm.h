@@ -1,8 +1,8 @@
 /*
  * Where answers come from, whoever the provider is. A provider is a table of functions (`struct
- * llm_ops`): OpenAI and all that speak its dialect (openai.h), and the built-in stand-in for trying
- * things out (demo.h). A question, an image, a balance and a check are exchanges: started with
- * handlers, named by an id, ended by exactly one callback.
+ * llm_ops`): those that are asked over HTTP (endpoint.h), the built-in stand-in for trying things
+ * out (demo.h), and a list of others (pool.h). A question, an image, a balance and a check are
+ * exchanges: started with handlers, named by an id, ended by exactly one callback.
  */
 #ifndef DB_LLM_LLM_H
 #define DB_LLM_LLM_H
@@ -68,7 +68,8 @@ struct llm_answer {
     bool is_partial;    /* text was handed out before the failure */
     bool is_length_cut; /* finish_reason length: the model's limit ended the text */
     struct llm_usage usage;
-    const char *model; /* the model that was asked */
+    const char *model;    /* the model that was asked; lives as long as the llm */
+    const char *provider; /* the same */
 };
 
 struct llm_ask_handlers {
@@ -87,6 +88,7 @@ struct llm_image {
     const char *content_type; /* "image/png", "image/jpeg", "image/gif", "image/webp" */
     const char *extension;    /* "png", "jpg", "gif", "webp" */
     const char *model;
+    const char *provider;
 };
 typedef void (*llm_image_fn)(uint64_t id, const struct llm_image *image, void *arg);
 
@@ -120,7 +122,6 @@ struct llm_check {
 typedef void (*llm_check_fn)(uint64_t id, const struct llm_check *check, void *arg);
 
 struct llm_ops {
-    const char *name;
     uint64_t (*ask)(struct llm *, const struct llm_message *messages, size_t n_messages,
                     const struct llm_ask_handlers *, void *arg);
     uint64_t (*draw)(struct llm *, const char *prompt, llm_image_fn, void *arg);
@@ -133,7 +134,8 @@ struct llm_ops {
 /* Embedded first in each provider's own struct. */
 struct llm {
     const struct llm_ops *ops;
-    const char *model; /* asked for answers; borrowed from the provider's own copy */
+    const char *provider; /* "openai", "demo", … */
+    const char *model;    /* asked for answers; borrowed from the provider's own copy */
     double token_ratio; /* llm_tokens calibration: real prompt tokens / estimate, 0.5…2.0, starts at
                            1 */
 };

@@ -1,6 +1,7 @@
-"""A double of an OpenAI-compatible endpoint.
+"""A double of an OpenAI-compatible endpoint, of Azure's (any path with /openai/ in it: a chunk of the filter's comes first) and of Anthropic's Messages.
 
 By default it streams an answer that echoes the last question and tells how many messages came before it. A scripted behaviour may say:
+    api              only for requests with this key (or one of a list)
     status, headers, body, content_type   a plain answer instead
     delay            seconds before the head
     text             the answer's text instead of the echo
@@ -55,11 +56,16 @@ BILLING = {
 
 
 class Llm(base.Handler):
+    def key(self):
+        """The key that was sent, in whichever header."""
+        bearer = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        return bearer or self.headers.get("api-key") or self.headers.get("x-api-key")
+
     def answer(self, body):
         entry = self.entry(body)
         self.state.note(entry)
         path = self.path.split("?")[0]
-        behaviour = {} if path.startswith("/files/") else self.state.next_behaviour()
+        behaviour = {} if path.startswith("/files/") else self.state.next_behaviour(self.key(), body)
         if behaviour.get("delay"):
             self.stall(behaviour["delay"])
         if "status" in behaviour or "body" in behaviour:
@@ -69,6 +75,8 @@ class Llm(base.Handler):
             self.complete(entry["json"], behaviour, is_chat=True)
         elif path.endswith("/completions"):
             self.complete(entry["json"], behaviour, is_chat=False)
+        elif path.endswith("/messages"):
+            self.message(entry["json"], behaviour)
         elif path.endswith("/images/generations"):
             self.draw(behaviour)
         elif path.startswith("/files/"):
@@ -94,7 +102,36 @@ class Llm(base.Handler):
             choice.update({"message": {"role": "assistant", "content": text}} if is_chat else {"text": text})
             self.send_json(200, {"id": "x", "object": "chat.completion", "model": request["model"], "choices": [choice], "usage": usage})
             return
-        self.stream(self.chunks(text, behaviour, is_chat, request["model"], usage), behaviour)
+        events = self.chunks(text, behaviour, is_chat, request["model"], usage)
+        if "/openai/" in self.path:
+            events.insert(0, {"choices": [], "created": 0, "id": "", "model": "", "object": "", "prompt_filter_results": [
+                {"prompt_index": 0, "content_filter_results": {"hate": {"filtered": False, "severity": "safe"}}}]})
+        self.stream(events, behaviour)
+
+    def message(self, request, behaviour):
+        """Anthropic's answer; what it would refuse is refused."""
+        roles = [message["role"] for message in request["messages"]]
+        is_right = roles and roles[0] == "user" and all(one != other for one, other in zip(roles, roles[1:]))
+        if not is_right or not isinstance(request.get("max_tokens"), int) or not self.headers.get("anthropic-version"):
+            self.send_json(400, {"type": "error", "error": {"type": "invalid_request_error", "message": "the request has not the form of a message"}})
+            return
+        text = behaviour.get("text", f"回答：{request['messages'][-1]['content']}（前面有 {len(roles) - 1} 条）")
+        usage = {"input_tokens": behaviour.get("usage", 10), "output_tokens": 1}
+        step = behaviour.get("chunk", 4)
+        start = {"id": "msg_double", "type": "message", "role": "assistant", "content": [], "model": request["model"], "stop_reason": None, "usage": usage}
+        if not request.get("stream"):
+            self.send_json(200, {**start, "content": [{"type": "text", "text": text}], "stop_reason": behaviour.get("finish", "end_turn")})
+            return
+        deltas = [{"type": "thinking_delta", "thinking": piece} for piece in behaviour.get("reasoning", "")]
+        deltas += [{"type": "text_delta", "text": text[i:i + step]} for i in range(0, len(text), step)]
+        events = [{"type": "message_start", "message": start}, {"type": "ping"},
+                  {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}]
+        events += [{"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas]
+        events.append({"type": "content_block_stop", "index": 0})
+        if not behaviour.get("no_done"):
+            events += [{"type": "message_delta", "delta": {"stop_reason": behaviour.get("finish", "end_turn")}, "usage": {"output_tokens": len(text)}},
+                       {"type": "message_stop"}]
+        self.stream(events, {**behaviour, "no_done": True})
 
     def chunks(self, text, behaviour, is_chat, model, usage):
         def event(delta, finish=None):
@@ -136,8 +173,13 @@ class Llm(base.Handler):
                     self.stall(0.1)
             if behaviour.get("error_after") == index:
                 error = {"message": "upstream exploded, key sk-secret1234567890abcdef", "type": "server_error", "code": None}
-                say("data: " + json.dumps({"error": error}) + newline * 2)
+                if "type" in event:
+                    error = {"type": "overloaded_error", "message": "Overloaded"}
+                    say("event: error" + newline)
+                say("data: " + json.dumps({"type": "error", "error": error}) + newline * 2)
                 break
+            if "type" in event:
+                say(f"event: {event['type']}" + newline)
             say("data: " + json.dumps(event, ensure_ascii=False) + newline * 2)
             if behaviour.get("stutter"):
                 self.stall(behaviour["stutter"])

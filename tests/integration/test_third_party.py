@@ -202,6 +202,40 @@ def test_a_first_word_that_is_too_slow_is_a_timeout(program, ask):
     assert "超时" in ask(program(llm_timeout="1s"), "慢慢来")
 
 
+AZURE = {"azure_on": True, "azure_resource_name": "r", "azure_deployment_name": "my-deployment", "azure_openai_token": KEY, "api_key": None}
+
+
+@pytest.mark.parametrize("version, path", [("2024-10-21", "/openai/deployments/my-deployment/chat/completions"), ("v1", "/openai/v1/chat/completions")])
+def test_azure_in_both_forms(program, ask, aimock, version, path):
+    assert "一段流式的回答🎉，到此为止。" in ask(program(**AZURE, azure_api_version=version), "流式")
+    entry, = aimock.journal()
+    assert entry["path"].split("?")[0] == path
+
+
+CLAUDE = {"provider": "anthropic", "model": "claude-sonnet-5-5"}
+
+
+def test_claude_streams_an_answer(program, ask, aimock):
+    assert "一段流式的回答🎉，到此为止。" in ask(program(**CLAUDE), "流式")
+    entry, = aimock.journal()
+    assert entry["path"] == "/v1/messages" and entry["response"]["status"] == 200
+
+
+def test_claudes_thinking_is_not_shown(program, ask):
+    text = ask(program(**CLAUDE), "推理")
+    assert "答案是四十二" in text and "偷偷" not in text
+
+
+def test_claudes_limit_is_waited_for(program, ask, aimock):
+    assert "等到了" in ask(program(**CLAUDE), "等一下")
+    first, second = [entry["timestamp"] for entry in aimock.journal()]
+    assert second - first >= 1900
+
+
+def test_a_wrong_key_for_claude_is_told(program, ask):
+    assert "密钥" in ask(program(**{**CLAUDE, "api_key": "sk-wrong-abcdefghij"}), "你好")
+
+
 def test_an_image_is_drawn_and_served(program, ask, aimock):
     started = program(image_model="gpt-image-2")
     name = re.search(r"/images/([0-9a-f]{32}\.png)", ask(started, "#图片 一只熊猫")).group(1)

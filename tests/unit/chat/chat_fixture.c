@@ -307,7 +307,6 @@ static void fake_cancel(struct llm *face, uint64_t id)
 }
 
 static const struct llm_ops llm_ops = {
-    .name = "fake",
     .ask = fake_ask,
     .draw = fake_draw,
     .balance = fake_balance,

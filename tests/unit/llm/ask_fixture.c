@@ -52,7 +52,7 @@ void ask_fixture_begin(struct ask_fixture *fixture, const struct reply *replies)
 {
     *fixture = (struct ask_fixture){.settings = {.api_key = "sk-test-0123456789",
                                                  .model = "test-model",
-                                                 .image_model = "",
+                                                 .image_model = "test-image",
                                                  .system_prompt = "",
                                                  .proxy = "",
                                                  .timeout_ms = 10000,
@@ -74,10 +74,12 @@ void ask_fixture_open(struct ask_fixture *fixture)
     char *root = xasprintf("http://127.0.0.1:%d/v1", scripted_server_port(fixture->server));
     if (!fixture->settings.root)
         fixture->settings.root = root;
-    fixture->llm = openai_new(fixture->loop, fixture->client, fixture->work, &fixture->settings);
+    fixture->llm =
+        endpoint_new(fixture->loop, fixture->client, fixture->work,
+                     fixture->provider ? fixture->provider : &openai_provider, &fixture->settings);
     fixture->settings.root = NULL;
-    fixture->openai = (struct openai *)fixture->llm;
-    fixture->openai->retry.backoff = (struct backoff){.first_ms = 1, .cap_ms = 4, .jitter = 0.25};
+    fixture->endpoint = (struct endpoint *)fixture->llm;
+    fixture->endpoint->retry.backoff = (struct backoff){.first_ms = 1, .cap_ms = 4, .jitter = 0.25};
 }
 
 void ask_fixture_end(struct ask_fixture *fixture)

@@ -3,7 +3,7 @@
 #define DB_TESTS_ASK_FIXTURE_H
 
 #include "llm/openai.h"
-#include "llm/openai_internal.h"
+#include "llm/endpoint.h"
 #include "../net/scripted_server.h"
 
 /* What the server says to one request, and how it goes on. */
@@ -26,9 +26,10 @@ struct ask_fixture {
     struct http_client *client;
     struct work *work;
     struct scripted_server *server;
-    struct openai_settings settings; /* to be changed before ask_fixture_open */
+    const struct provider *provider;   /* NULL: OpenAI */
+    struct endpoint_settings settings; /* to be changed before ask_fixture_open */
     struct llm *llm;
-    struct openai *openai; /* the same */
+    struct endpoint *endpoint; /* the same */
 };
 
 /* The replies in their order; the last one is repeated. NULL text ends the list. */

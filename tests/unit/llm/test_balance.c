@@ -417,7 +417,7 @@ static void run_case(const struct balance_case *want)
     assert_int_equal(enquiry.balance.outcome.failure, want->failure);
     assert_int_equal(enquiry.balance.outcome.tries, ask_fixture_requests());
     expect_lines(&enquiry.balance, want);
-    assert_int_equal(map_count(fixture.openai->exchanges), 0);
+    assert_int_equal(map_count(fixture.endpoint->exchanges), 0);
     ask_fixture_end(&fixture);
 }
 
@@ -470,7 +470,7 @@ static void who_does_not_answer_is_not_asked_the_next_question(void **state)
     struct enquiry enquiry = {0};
     ask_fixture_begin(&fixture, replies);
     ask_fixture_open(&fixture);
-    fixture.openai->get_timeout_ms = 100;
+    fixture.endpoint->get_timeout_ms = 100;
     enquiry_start(&enquiry, &fixture);
     run_until(&fixture, is_told, &enquiry);
     DB_CLEANUP(free_charp) char *asked = targets(&fixture);
@@ -542,7 +542,7 @@ static void cancelling_is_silent_in_every_state(void **state)
         llm_cancel(fixture.llm, enquiry.id);
         run_for_ms(&fixture, 30);
         assert_int_equal(enquiry.n_done, 0);
-        assert_int_equal(map_count(fixture.openai->exchanges), 0);
+        assert_int_equal(map_count(fixture.endpoint->exchanges), 0);
         ask_fixture_end(&fixture);
     }
 }

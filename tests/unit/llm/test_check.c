@@ -43,7 +43,7 @@ static void examine(struct examination *examination, const struct reply *replies
     ask_fixture_begin(&fixture, replies);
     fixture.settings.model = model;
     ask_fixture_open(&fixture);
-    fixture.openai->get_timeout_ms = 200;
+    fixture.endpoint->get_timeout_ms = 200;
     examination_start(examination, &fixture);
     run_until(&fixture, is_checked, examination);
     DB_CLEANUP(free_charp) char *log = scripted_server_log(fixture.server);
@@ -51,7 +51,7 @@ static void examine(struct examination *examination, const struct reply *replies
     assert_non_null(strstr(log, "Authorization: Bearer sk-test-0123456789\r\n"));
     assert_int_equal(examination->n_done, 1);
     assert_int_equal(examination->check.outcome.tries, ask_fixture_requests());
-    assert_int_equal(map_count(fixture.openai->exchanges), 0);
+    assert_int_equal(map_count(fixture.endpoint->exchanges), 0);
     ask_fixture_end(&fixture);
 }
 
@@ -167,7 +167,7 @@ static void cancelling_is_silent_in_every_state(void **state)
         llm_cancel(fixture.llm, examination.id);
         run_for_ms(&fixture, 20);
         assert_int_equal(examination.n_done, 0);
-        assert_int_equal(map_count(fixture.openai->exchanges), 0);
+        assert_int_equal(map_count(fixture.endpoint->exchanges), 0);
         ask_fixture_end(&fixture);
     }
 }

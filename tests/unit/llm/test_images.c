@@ -73,7 +73,7 @@ static void draw(struct drawing *drawing, const struct reply *replies, const cha
     run_until(&fixture, is_drawn, drawing);
     run_for_ms(&fixture, 5);
     assert_int_equal(drawing->n_done, 1);
-    assert_int_equal(map_count(fixture.openai->exchanges), 0);
+    assert_int_equal(map_count(fixture.endpoint->exchanges), 0);
     ask_fixture_end(&fixture);
 }
 
@@ -464,7 +464,7 @@ static void expect_silence(struct ask_fixture *fixture, struct drawing *drawing)
     run_for_ms(fixture, 30);
     assert_int_equal(drawing->n_done, 0);
     assert_int_equal(ask_fixture_requests(), n_requests);
-    assert_int_equal(map_count(fixture->openai->exchanges), 0);
+    assert_int_equal(map_count(fixture->endpoint->exchanges), 0);
 }
 
 static void cancelling_is_silent_at_once_and_while_asking(void **state)
@@ -481,7 +481,7 @@ static void cancelling_is_silent_at_once_and_while_asking(void **state)
         llm_cancel(fixture.llm, drawing.id);
         run_for_ms(&fixture, 20);
         assert_int_equal(drawing.n_done, 0);
-        assert_int_equal(map_count(fixture.openai->exchanges), 0);
+        assert_int_equal(map_count(fixture.endpoint->exchanges), 0);
         drawing_done(&drawing);
         ask_fixture_end(&fixture);
     }

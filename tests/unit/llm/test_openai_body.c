@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "llm/openai_internal.h"
+#include "llm/endpoint.h"
+#include "llm/openai_body.h"
 
 static const struct llm_message talk[] = {
     {LLM_USER, "一"},
@@ -20,10 +21,12 @@ static char old_model[] = "davinci-002";
 static char prompt[] = "Be brief.";
 static char nothing[] = "";
 
-static void write_body(const struct openai *openai, unsigned repairs, struct buf *out)
+static void write_body(const struct endpoint *endpoint, unsigned repairs, struct buf *out)
 {
     *out = BUF_INIT(10000);
-    assert_int_equal(openai_body_write(openai, repairs, talk, 3, out), ST_OK);
+    assert_int_equal(dialect_write_body(openai_dialect_of((endpoint)->model, repairs), endpoint,
+                                        repairs, talk, 3, out),
+                     ST_OK);
 }
 
 static const struct {
@@ -46,7 +49,7 @@ static const struct {
      "\"max_tokens\":77,\"stream\":true,\"stream_options\":{\"include_usage\":true},"
      "\"temperature\":0.5}"},
     {"repaired all over", chat_model, prompt, true, 77,
-     OPENAI_NO_TEMPERATURE | OPENAI_NO_STREAM | OPENAI_NO_TOKEN_LIMIT | OPENAI_SYSTEM_AS_USER,
+     REPAIR_NO_TEMPERATURE | REPAIR_NO_STREAM | REPAIR_NO_TOKEN_LIMIT | REPAIR_SYSTEM_AS_USER,
      "{\"model\":\"gpt-4o\",\"messages\":["
      "{\"role\":\"user\",\"content\":\"Be brief.\\n\\n一\"},"
      "{\"role\":\"assistant\",\"content\":\"two\"},{\"role\":\"user\",\"content\":\"three\"}]}"},
@@ -55,7 +58,7 @@ static const struct {
      "three\\nAI:\",\"stop\":[\"\\nHuman: \"],\"max_tokens\":1024,"
      "\"stream\":true,\"stream_options\":{\"include_usage\":true}}"},
     {"old completions, repaired", old_model, nothing, false, 5,
-     OPENAI_NO_STOP | OPENAI_NO_STREAM_OPTIONS,
+     REPAIR_NO_STOP | REPAIR_NO_STREAM_OPTIONS,
      "{\"model\":\"davinci-002\",\"prompt\":\"Human: 一\\nAI: two\\nHuman: three\\nAI:\","
      "\"max_tokens\":5,\"stream\":true}"},
 };
@@ -63,13 +66,13 @@ static const struct {
 static void bodies_hold_what_is_configured_and_no_more(void **state)
 {
     for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
-        const struct openai openai = {.model = bodies[i].model,
-                                      .system_prompt = bodies[i].system_prompt,
-                                      .has_temperature = bodies[i].has_temperature,
-                                      .temperature = 0.5,
-                                      .max_answer_tokens = bodies[i].max_answer_tokens};
+        const struct endpoint endpoint = {.model = bodies[i].model,
+                                          .system_prompt = bodies[i].system_prompt,
+                                          .has_temperature = bodies[i].has_temperature,
+                                          .temperature = 0.5,
+                                          .max_answer_tokens = bodies[i].max_answer_tokens};
         struct buf body;
-        write_body(&openai, bodies[i].repairs, &body);
+        write_body(&endpoint, bodies[i].repairs, &body);
         assert_string_equal(buf_cstr(&body), bodies[i].body);
         buf_done(&body);
     }
@@ -77,16 +80,17 @@ static void bodies_hold_what_is_configured_and_no_more(void **state)
 
 static void the_answers_limit_has_the_name_that_the_model_knows(void **state)
 {
-    struct openai openai = {.model = new_model, .system_prompt = nothing, .max_answer_tokens = 9};
+    struct endpoint endpoint = {
+        .model = new_model, .system_prompt = nothing, .max_answer_tokens = 9};
     static const struct {
         unsigned repairs;
         bool has_new, has_old;
     } cases[] = {{0, true, false},
-                 {OPENAI_OTHER_TOKEN_LIMIT, false, true},
-                 {OPENAI_OTHER_TOKEN_LIMIT | OPENAI_NO_TOKEN_LIMIT, false, false}};
+                 {REPAIR_OTHER_TOKEN_LIMIT, false, true},
+                 {REPAIR_OTHER_TOKEN_LIMIT | REPAIR_NO_TOKEN_LIMIT, false, false}};
     for (size_t i = 0; i < 3; i++) {
         struct buf body;
-        write_body(&openai, cases[i].repairs, &body);
+        write_body(&endpoint, cases[i].repairs, &body);
         assert_int_equal(strstr(buf_cstr(&body), "\"max_completion_tokens\":9") != NULL,
                          cases[i].has_new);
         assert_int_equal(strstr(buf_cstr(&body), "\"max_tokens\":9") != NULL, cases[i].has_old);
@@ -96,10 +100,12 @@ static void the_answers_limit_has_the_name_that_the_model_knows(void **state)
 
 static void texts_that_are_not_utf8_are_refused(void **state)
 {
-    const struct openai openai = {.model = chat_model, .system_prompt = nothing};
+    const struct endpoint endpoint = {.model = chat_model, .system_prompt = nothing};
     const struct llm_message broken = {LLM_USER, "a\xFF"};
     struct buf body = BUF_INIT(1000);
-    assert_int_equal(openai_body_write(&openai, 0, &broken, 1, &body), ST_INVAL);
+    assert_int_equal(dialect_write_body(openai_dialect_of((&endpoint)->model, 0), &endpoint, 0,
+                                        &broken, 1, &body),
+                     ST_INVAL);
     buf_done(&body);
 }
 
@@ -119,12 +125,12 @@ static void models_find_their_dialect(void **state)
                                        "text-embedding", "my-davinci"};
     for (size_t i = 0; i < sizeof(old) / sizeof(old[0]); i++) {
         assert_string_equal(openai_dialect_of(old[i], 0)->path, "/completions");
-        assert_string_equal(openai_dialect_of(old[i], OPENAI_OTHER_DIALECT)->path,
+        assert_string_equal(openai_dialect_of(old[i], REPAIR_OTHER_DIALECT)->path,
                             "/chat/completions");
     }
     for (size_t i = 0; i < sizeof(chat) / sizeof(chat[0]); i++) {
         assert_string_equal(openai_dialect_of(chat[i], 0)->path, "/chat/completions");
-        assert_string_equal(openai_dialect_of(chat[i], OPENAI_OTHER_DIALECT)->path, "/completions");
+        assert_string_equal(openai_dialect_of(chat[i], REPAIR_OTHER_DIALECT)->path, "/completions");
     }
 }
 
@@ -149,50 +155,50 @@ static const struct {
     enum llm_failure failure;
     const char *param, *message;
     unsigned done;
-    enum openai_repair repair;
+    enum repair repair;
 } refusals[] = {
-    {LLM_FAIL_REQUEST, "max_tokens", "", 0, OPENAI_OTHER_TOKEN_LIMIT},
-    {LLM_FAIL_REQUEST, "max_completion_tokens", "", 0, OPENAI_OTHER_TOKEN_LIMIT},
+    {LLM_FAIL_REQUEST, "max_tokens", "", 0, REPAIR_OTHER_TOKEN_LIMIT},
+    {LLM_FAIL_REQUEST, "max_completion_tokens", "", 0, REPAIR_OTHER_TOKEN_LIMIT},
     {LLM_FAIL_REQUEST, "",
      "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
      "'max_completion_tokens' instead.",
-     0, OPENAI_OTHER_TOKEN_LIMIT},
-    {LLM_FAIL_REQUEST, "max_tokens", "", OPENAI_OTHER_TOKEN_LIMIT, OPENAI_NO_TOKEN_LIMIT},
-    {LLM_FAIL_REQUEST, "max_tokens", "", OPENAI_OTHER_TOKEN_LIMIT | OPENAI_NO_TOKEN_LIMIT,
-     OPENAI_REPAIR_NONE},
+     0, REPAIR_OTHER_TOKEN_LIMIT},
+    {LLM_FAIL_REQUEST, "max_tokens", "", REPAIR_OTHER_TOKEN_LIMIT, REPAIR_NO_TOKEN_LIMIT},
+    {LLM_FAIL_REQUEST, "max_tokens", "", REPAIR_OTHER_TOKEN_LIMIT | REPAIR_NO_TOKEN_LIMIT,
+     REPAIR_NONE},
     {LLM_FAIL_REQUEST, "", "invalid temperature: only 1 is allowed for this model", 0,
-     OPENAI_NO_TEMPERATURE},
-    {LLM_FAIL_REQUEST, "temperature", "", OPENAI_NO_TEMPERATURE, OPENAI_REPAIR_NONE},
-    {LLM_FAIL_REQUEST, "stream_options", "", 0, OPENAI_NO_STREAM_OPTIONS},
+     REPAIR_NO_TEMPERATURE},
+    {LLM_FAIL_REQUEST, "temperature", "", REPAIR_NO_TEMPERATURE, REPAIR_NONE},
+    {LLM_FAIL_REQUEST, "stream_options", "", 0, REPAIR_NO_STREAM_OPTIONS},
     {LLM_FAIL_REQUEST, "", "Unrecognized request argument supplied: stream_options", 0,
-     OPENAI_NO_STREAM_OPTIONS},
-    {LLM_FAIL_REQUEST, "stream", "must be verified to stream", 0, OPENAI_NO_STREAM},
-    {LLM_FAIL_REQUEST, "stop", "", 0, OPENAI_NO_STOP},
-    {LLM_FAIL_REQUEST, "response_format", "", 0, OPENAI_NO_RESPONSE_FORMAT},
+     REPAIR_NO_STREAM_OPTIONS},
+    {LLM_FAIL_REQUEST, "stream", "must be verified to stream", 0, REPAIR_NO_STREAM},
+    {LLM_FAIL_REQUEST, "stop", "", 0, REPAIR_NO_STOP},
+    {LLM_FAIL_REQUEST, "response_format", "", 0, REPAIR_NO_RESPONSE_FORMAT},
     {LLM_FAIL_REQUEST, "messages[0].role", "'messages[0].role' does not support 'system'", 0,
-     OPENAI_SYSTEM_AS_USER},
-    {LLM_FAIL_REQUEST, "", "System role not supported", 0, OPENAI_SYSTEM_AS_USER},
-    {LLM_FAIL_REQUEST, "", "internal system problem", 0, OPENAI_REPAIR_NONE},
-    {LLM_FAIL_REQUEST, "", "something else", 0, OPENAI_REPAIR_NONE},
+     REPAIR_SYSTEM_AS_USER},
+    {LLM_FAIL_REQUEST, "", "System role not supported", 0, REPAIR_SYSTEM_AS_USER},
+    {LLM_FAIL_REQUEST, "", "internal system problem", 0, REPAIR_NONE},
+    {LLM_FAIL_REQUEST, "", "something else", 0, REPAIR_NONE},
     {LLM_FAIL_MODEL, "",
      "This is not a chat model and thus not supported in the v1/chat/completions endpoint. Did you "
      "mean to use v1/completions?",
-     0, OPENAI_OTHER_DIALECT},
-    {LLM_FAIL_MODEL, "", "v1/completions", OPENAI_OTHER_DIALECT, OPENAI_REPAIR_NONE},
-    {LLM_FAIL_MODEL, "", "no such model", 0, OPENAI_REPAIR_NONE},
-    {LLM_FAIL_TOO_LONG, "max_tokens", "", 0, OPENAI_REPAIR_NONE},
-    {LLM_FAIL_AUTH, "max_tokens", "", 0, OPENAI_REPAIR_NONE},
+     0, REPAIR_OTHER_DIALECT},
+    {LLM_FAIL_MODEL, "", "v1/completions", REPAIR_OTHER_DIALECT, REPAIR_NONE},
+    {LLM_FAIL_MODEL, "", "no such model", 0, REPAIR_NONE},
+    {LLM_FAIL_TOO_LONG, "max_tokens", "", 0, REPAIR_NONE},
+    {LLM_FAIL_AUTH, "max_tokens", "", 0, REPAIR_NONE},
 };
 
 static void refusals_find_their_repair(void **state)
 {
     for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
-        struct openai_problem problem = {.failure = refusals[i].failure};
+        struct problem problem = {.failure = refusals[i].failure};
         (void)snprintf(problem.param, sizeof(problem.param), "%s", refusals[i].param);
         (void)snprintf(problem.message, sizeof(problem.message), "%s", refusals[i].message);
-        if (openai_repair_for(&problem, refusals[i].done) != refusals[i].repair)
+        if (repair_for(&problem, refusals[i].done) != refusals[i].repair)
             fail_msg("%s / %s: %d", refusals[i].param, refusals[i].message,
-                     openai_repair_for(&problem, refusals[i].done));
+                     repair_for(&problem, refusals[i].done));
     }
 }
 

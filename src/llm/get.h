@@ -1,22 +1,21 @@
 /* Asking a provider for a JSON document (models, balances): a GET with the key, its deadline and
  * its one retry. Embedded in an exchange, which may ask for several, one after the other. */
-#ifndef DB_LLM_OPENAI_GET_H
-#define DB_LLM_OPENAI_GET_H
+#ifndef DB_LLM_GET_H
+#define DB_LLM_GET_H
 
-#include "llm/openai_internal.h"
+#include "llm/endpoint.h"
 
-struct openai_get;
+struct get;
 /*
- * Exactly once for each start, never before it returned, not after openai_get_stop. `value` is the
+ * Exactly once for each start, never before it returned, not after get_stop. `value` is the
  * document, borrowed for the call, and NULL unless problem->failure is LLM_OK. The owner may start
  * the next one, or free what the get is embedded in.
  */
-typedef void (*openai_get_fn)(struct openai_get *get, const struct openai_problem *problem,
-                              const json_t *value);
+typedef void (*get_fn)(struct get *get, const struct problem *problem, const json_t *value);
 
-struct openai_get {
-    struct openai *openai;
-    openai_get_fn fn;
+struct get {
+    struct endpoint *endpoint;
+    get_fn fn;
     char *url;
     size_t max_bytes;
     uint64_t http_id; /* 0: none runs */
@@ -27,8 +26,7 @@ struct openai_get {
 
 /* `url` moves in. The struct must be zero, or have been used before. The document is parsed on the
  * loop: `max_bytes` keeps that short. */
-void openai_get_start(struct openai_get *get, struct openai *openai, char *url, size_t max_bytes,
-                      openai_get_fn fn);
-void openai_get_stop(struct openai_get *get); /* silently; also frees what it holds */
+void get_start(struct get *get, struct endpoint *endpoint, char *url, size_t max_bytes, get_fn fn);
+void get_stop(struct get *get); /* silently; also frees what it holds */
 
 #endif

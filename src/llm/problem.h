@@ -3,8 +3,8 @@
  * error object inside a stream that began with 200 → an `enum llm_failure` and a reason for the
  * operator.
  */
-#ifndef DB_LLM_OPENAI_ERROR_H
-#define DB_LLM_OPENAI_ERROR_H
+#ifndef DB_LLM_PROBLEM_H
+#define DB_LLM_PROBLEM_H
 
 #include <stdbool.h>
 
@@ -14,13 +14,13 @@
 #include "util/status.h"
 #include "util/str.h"
 
-struct openai_problem {
+struct problem {
     enum llm_failure failure; /* LLM_OK: there is none */
     bool is_retryable;        /* the same request may do better later */
     bool is_final;            /* not even when the peer says so: keys, money, permission */
     int http_status;          /* 0 when no answer came */
     struct error error;       /* "HTTP 401 invalid_api_key: …", masked, at most 200 bytes */
-    /* The peer's own words for openai_repair, unmasked; never to be logged. */
+    /* The peer's own words for repair_for, unmasked; never to be logged. */
     char param[64];
     char message[512];
 };
@@ -28,15 +28,15 @@ struct openai_problem {
 /* Reads the end of a request; `body` is what was collected of the answer (response->body, or the
  * owner's own buffer when it streamed). LLM_OK for a whole 2xx answer, whose body is not looked at.
  */
-void openai_classify(const struct http_response *response, struct str body,
-                     struct openai_problem *ret_problem);
+void problem_classify(const struct http_response *response, struct str body,
+                      struct problem *ret_problem);
 /* Reads a JSON answer with status 2xx, or one event of a stream: LLM_OK when it carries no error.
  */
-void openai_classify_json(const json_t *value, struct openai_problem *ret_problem);
+void problem_classify_json(const json_t *value, struct problem *ret_problem);
 /* The same for what can be nothing but an error. */
-void openai_classify_error(const json_t *value, struct openai_problem *ret_problem);
+void problem_classify_error(const json_t *value, struct problem *ret_problem);
 /* A problem of our own finding, in words that are ours. */
-void openai_problem_set(struct openai_problem *problem, enum llm_failure failure, bool is_retryable,
-                        const char *fmt, ...) DB_PRINTF(4, 5);
+void problem_set(struct problem *problem, enum llm_failure failure, bool is_retryable,
+                 const char *fmt, ...) DB_PRINTF(4, 5);
 
 #endif

@@ -1,4 +1,4 @@
-#include "llm/openai_stream.h"
+#include "llm/answer_stream.h"
 
 #include <string.h>
 
@@ -15,10 +15,10 @@ static const struct str lone_close = STR_LIT("\n</think>");
 
 static enum status on_event(const struct sse_event *event, void *arg);
 
-void openai_stream_init(struct openai_stream *stream, const struct openai_dialect *dialect,
+void answer_stream_init(struct answer_stream *stream, const struct dialect *dialect,
                         size_t max_answer_bytes)
 {
-    *stream = (struct openai_stream){
+    *stream = (struct answer_stream){
         .dialect = dialect,
         .json = BUF_INIT(JSON_BYTES_MAX(max_answer_bytes)),
         .held = BUF_INIT(16), /* less than a tag */
@@ -30,7 +30,7 @@ void openai_stream_init(struct openai_stream *stream, const struct openai_dialec
     sse_init(&stream->sse, EVENT_BYTES_MAX, on_event, stream);
 }
 
-void openai_stream_done(struct openai_stream *stream)
+void answer_stream_done(struct answer_stream *stream)
 {
     sse_done(&stream->sse);
     buf_done(&stream->json);
@@ -41,14 +41,14 @@ void openai_stream_done(struct openai_stream *stream)
 
 /* --- text ------------------------------------------------------------------------------------- */
 
-static enum status fail_too_large(struct openai_stream *stream)
+static enum status fail_too_large(struct answer_stream *stream)
 {
-    openai_problem_set(&stream->problem, LLM_FAIL_TOO_LARGE, false,
-                       "the answer is longer than %zu bytes", stream->max_answer_bytes);
+    problem_set(&stream->problem, LLM_FAIL_TOO_LARGE, false, "the answer is longer than %zu bytes",
+                stream->max_answer_bytes);
     return ST_TOO_LARGE;
 }
 
-static enum status add_text(struct openai_stream *stream, struct str text)
+static enum status add_text(struct answer_stream *stream, struct str text)
 {
     size_t room = stream->max_answer_bytes - stream->text_bytes;
     struct str taken = str_sub(text, 0, utf8_cut(text, room));
@@ -58,10 +58,10 @@ static enum status add_text(struct openai_stream *stream, struct str text)
     return taken.n == text.n ? ST_OK : fail_too_large(stream);
 }
 
-static enum status take_characters(struct openai_stream *stream, struct str text);
+static enum status take_characters(struct answer_stream *stream, struct str text);
 
 /* Everything so far was reasoning; `rest` is what stands behind the closing tag. */
-static enum status retract(struct openai_stream *stream, struct str rest)
+static enum status retract(struct answer_stream *stream, struct str rest)
 {
     struct buf kept = BUF_INIT(rest.n);
     (void)buf_add_str(&kept, rest);
@@ -69,13 +69,13 @@ static enum status retract(struct openai_stream *stream, struct str rest)
     buf_clear(&stream->seam);
     stream->text_bytes = 0;
     stream->is_retracted = stream->has_reasoning = stream->is_about_tags = true;
-    stream->opening = OPENAI_OPENING;
+    stream->opening = ANSWER_OPENING;
     enum status status = take_characters(stream, buf_str(&kept));
     buf_done(&kept);
     return status;
 }
 
-static enum status take_answer(struct openai_stream *stream, struct str text)
+static enum status take_answer(struct answer_stream *stream, struct str text)
 {
     struct buf *seam = &stream->seam;
     if (stream->is_about_tags || buf_add_str(seam, text) != ST_OK)
@@ -96,18 +96,18 @@ static struct str without_leading_space(struct str text)
 }
 
 /* `text` is all that came and was not decided on. Returns what has to be held back. */
-static struct str pass_opening(struct openai_stream *stream, struct str text,
+static struct str pass_opening(struct answer_stream *stream, struct str text,
                                enum status *ret_status)
 {
     const struct str nothing = {"", 0};
     *ret_status = ST_OK;
-    if (stream->opening == OPENAI_OPENING) {
+    if (stream->opening == ANSWER_OPENING) {
         text = without_leading_space(text);
         if (text.n < think_open.n && str_starts(think_open, text))
             return text; /* also when it is empty */
-        stream->opening = str_starts(text, think_open) ? OPENAI_THINKING : OPENAI_ANSWERING;
+        stream->opening = str_starts(text, think_open) ? ANSWER_THINKING : ANSWER_ANSWERING;
     }
-    if (stream->opening == OPENAI_THINKING) {
+    if (stream->opening == ANSWER_THINKING) {
         stream->has_reasoning = true;
         ptrdiff_t end = str_find(text, think_close);
         if (end < 0) {
@@ -117,18 +117,18 @@ static struct str pass_opening(struct openai_stream *stream, struct str text,
         }
         text = without_leading_space(str_sub(text, (size_t)end + think_close.n, text.n));
         if (text.n == 0) {
-            stream->opening = OPENAI_OPENING; /* white space, or more thoughts, may follow */
+            stream->opening = ANSWER_OPENING; /* white space, or more thoughts, may follow */
             return nothing;
         }
-        stream->opening = OPENAI_ANSWERING;
+        stream->opening = ANSWER_ANSWERING;
     }
     *ret_status = take_answer(stream, text);
     return nothing;
 }
 
-static enum status take_characters(struct openai_stream *stream, struct str text)
+static enum status take_characters(struct answer_stream *stream, struct str text)
 {
-    if (stream->opening == OPENAI_ANSWERING)
+    if (stream->opening == ANSWER_ANSWERING)
         return take_answer(stream, text);
 
     struct buf all = BUF_INIT(stream->held.len + text.n);
@@ -149,7 +149,7 @@ static void put_character(struct buf *out, uint32_t cp)
 }
 
 /* Joins the halves of characters that were cut between two deltas, or shows that one is missing. */
-static void join_halves(struct openai_stream *stream, struct str text, struct buf *out)
+static void join_halves(struct answer_stream *stream, struct str text, struct buf *out)
 {
     const struct str broken = STR_LIT("\xEF\xBF\xBD");
     while (text.n > 0) {
@@ -168,7 +168,7 @@ static void join_halves(struct openai_stream *stream, struct str text, struct bu
     }
 }
 
-static enum status take_text(struct openai_stream *stream, struct str text)
+static enum status take_text(struct answer_stream *stream, struct str text)
 {
     if (text.n == 0)
         return ST_OK;
@@ -184,7 +184,7 @@ static enum status take_text(struct openai_stream *stream, struct str text)
 }
 
 /* A string, or parts of which the ones of type "text" are the answer. */
-static enum status take_content(struct openai_stream *stream, const json_t *content)
+static enum status take_content(struct answer_stream *stream, const json_t *content)
 {
     enum status status = ST_OK;
     if (json_is_string(content))
@@ -197,75 +197,41 @@ static enum status take_content(struct openai_stream *stream, const json_t *cont
 
 /* --- JSON values ------------------------------------------------------------------------------ */
 
-static enum openai_finish finish_of(struct str reason)
+static void take_usage(struct answer_stream *stream, const struct llm_usage *usage)
 {
-    static const struct {
-        const char *word;
-        enum openai_finish finish;
-    } reasons[] = {
-        {"length", OPENAI_FINISH_LENGTH},
-        {"max_tokens", OPENAI_FINISH_LENGTH},
-        {"content_filter", OPENAI_FINISH_FILTER},
-        {"sensitive", OPENAI_FINISH_FILTER},
-        {"error", OPENAI_FINISH_ERROR},
-        {"network_error", OPENAI_FINISH_ERROR},
-        {"insufficient_system_resource", OPENAI_FINISH_ERROR},
-    };
-    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
-        if (str_eq(reason, str_of(reasons[i].word)))
-            return reasons[i].finish;
-    }
-    return OPENAI_FINISH_STOP;
-}
-
-static void take_usage(struct openai_stream *stream, const json_t *usage)
-{
-    if (!json_is_object(usage))
-        return;
-    stream->usage.prompt_tokens = json_i64(usage, "prompt_tokens", stream->usage.prompt_tokens);
-    stream->usage.completion_tokens =
-        json_i64(usage, "completion_tokens", stream->usage.completion_tokens);
-}
-
-static enum status take_choice(struct openai_stream *stream, const json_t *value)
-{
-    struct openai_choice choice;
-    stream->dialect->read_choice(value, &choice);
-    take_usage(stream, json_object_get(value, "usage")); /* Kimi */
-    if (json_string_length(choice.reasoning) > 0) {
-        stream->has_reasoning = true;
-        stream->n_pieces++;
-    }
-    enum status status = take_content(stream, choice.texts[0]);
-    if (status == ST_OK)
-        status = take_content(stream, choice.texts[1]);
-    /* Some relays send an empty reason with every piece. */
-    if (json_string_length(choice.finish) > 0)
-        stream->finish = finish_of(str_of(json_string_value(choice.finish)));
-    return status;
+    if (usage->prompt_tokens >= 0)
+        stream->usage.prompt_tokens = usage->prompt_tokens;
+    if (usage->completion_tokens >= 0)
+        stream->usage.completion_tokens = usage->completion_tokens;
 }
 
 /* One event, or the whole answer. */
-static enum status take_value(struct openai_stream *stream, const json_t *value)
+static enum status take_value(struct answer_stream *stream, const json_t *value)
 {
     stream->has_value = true;
-    openai_classify_json(value, &stream->problem);
+    problem_classify_json(value, &stream->problem);
     if (stream->problem.failure != LLM_OK)
         return ST_UPSTREAM;
-    take_usage(stream, json_object_get(value, "usage"));
-    const json_t *choices = json_object_get(value, "choices");
-    enum status status = ST_OK;
-    for (size_t i = 0; i < json_array_size(choices) && status == ST_OK; i++) {
-        const json_t *choice = json_array_get(choices, i);
-        if (json_i64(choice, "index", 0) == 0)
-            status = take_choice(stream, choice);
+    struct answer_piece piece;
+    stream->dialect->read_value(value, &piece);
+    stream->has_answer |= piece.is_answer;
+    take_usage(stream, &piece.usage);
+    if (json_string_length(piece.reasoning) > 0) {
+        stream->has_reasoning = true;
+        stream->n_pieces++;
     }
+    enum status status = take_content(stream, piece.texts[0]);
+    if (status == ST_OK)
+        status = take_content(stream, piece.texts[1]);
+    if (piece.finish != ANSWER_FINISH_NONE)
+        stream->finish = piece.finish;
+    stream->is_done |= piece.is_end;
     return status;
 }
 
 static enum status on_event(const struct sse_event *event, void *arg)
 {
-    struct openai_stream *stream = arg;
+    struct answer_stream *stream = arg;
     struct str data = str_trim(event->data);
     if (stream->is_done || data.n == 0)
         return ST_OK;
@@ -276,28 +242,28 @@ static enum status on_event(const struct sse_event *event, void *arg)
     DB_CLEANUP(json_unref) json_t *value = NULL;
     if (json_parse_halves(data, &value, NULL) == ST_OK) {
         if (str_eq(event->type, STR_LIT("error")))
-            openai_classify_error(value, &stream->problem);
+            problem_classify_error(value, &stream->problem);
         return stream->problem.failure == LLM_OK ? take_value(stream, value) : ST_UPSTREAM;
     }
     if (stream->is_ending)
         return ST_OK; /* cut in its middle, which is judged as that */
-    openai_problem_set(&stream->problem, LLM_FAIL_GARBLED, false,
-                       "an event of %zu bytes is not JSON", data.n);
+    problem_set(&stream->problem, LLM_FAIL_GARBLED, false, "an event of %zu bytes is not JSON",
+                data.n);
     return ST_PROTOCOL;
 }
 
 /* --- the body --------------------------------------------------------------------------------- */
 
-static enum openai_format format_of(char first)
+static enum answer_format format_of(char first)
 {
     if (first == '{' || first == '[')
-        return OPENAI_FORMAT_JSON;
-    return first == '<' ? OPENAI_FORMAT_NONE : OPENAI_FORMAT_EVENTS;
+        return ANSWER_FORMAT_JSON;
+    return first == '<' ? ANSWER_FORMAT_NONE : ANSWER_FORMAT_EVENTS;
 }
 
 /* Looks for the first byte that is neither white space nor of a byte order mark, and returns where
  * it is. */
-static size_t find_format(struct openai_stream *stream, struct str bytes)
+static size_t find_format(struct answer_stream *stream, struct str bytes)
 {
     size_t i = 0;
     while (i < bytes.n && memchr(" \t\r\n\xEF\xBB\xBF", bytes.p[i], 7))
@@ -307,25 +273,25 @@ static size_t find_format(struct openai_stream *stream, struct str bytes)
     return i;
 }
 
-bool openai_stream_feed(struct openai_stream *stream, struct str bytes)
+bool answer_stream_feed(struct answer_stream *stream, struct str bytes)
 {
     if (stream->problem.failure != LLM_OK)
         return false;
     /* What is skipped goes to the event parser as well, which wants a mark that is cut in two to
      * stay whole. */
-    size_t start = stream->format == OPENAI_FORMAT_OPEN ? find_format(stream, bytes) : 0;
+    size_t start = stream->format == ANSWER_FORMAT_OPEN ? find_format(stream, bytes) : 0;
     enum status status = ST_OK;
     switch (stream->format) {
-    case OPENAI_FORMAT_OPEN:
-    case OPENAI_FORMAT_EVENTS:
+    case ANSWER_FORMAT_OPEN:
+    case ANSWER_FORMAT_EVENTS:
         status = sse_feed(&stream->sse, bytes);
         break;
-    case OPENAI_FORMAT_JSON:
+    case ANSWER_FORMAT_JSON:
         status = buf_add_str(&stream->json, str_sub(bytes, start, bytes.n));
         break;
-    case OPENAI_FORMAT_NONE:
-        openai_problem_set(&stream->problem, LLM_FAIL_GARBLED, false,
-                           "the answer is a web page: base_url leads to a site, not to an API");
+    case ANSWER_FORMAT_NONE:
+        problem_set(&stream->problem, LLM_FAIL_GARBLED, false,
+                    "the answer is a web page: base_url leads to a site, not to an API");
         break;
     }
     if (status == ST_TOO_LARGE && stream->problem.failure == LLM_OK)
@@ -333,7 +299,7 @@ bool openai_stream_feed(struct openai_stream *stream, struct str bytes)
     return stream->problem.failure == LLM_OK;
 }
 
-static void take_whole_json(struct openai_stream *stream)
+static void take_whole_json(struct answer_stream *stream)
 {
     struct str body = str_trim(buf_str(&stream->json));
     DB_CLEANUP(json_unref) json_t *value = NULL;
@@ -341,68 +307,69 @@ static void take_whole_json(struct openai_stream *stream)
         return;
     if (take_value(stream, value) != ST_OK)
         return;
-    if (json_array_size(json_object_get(value, "choices")) == 0)
-        openai_problem_set(&stream->problem, LLM_FAIL_GARBLED, false,
-                           "the answer is JSON without choices");
-    else if (stream->finish == OPENAI_FINISH_NONE)
-        stream->finish = OPENAI_FINISH_STOP;
+    if (!stream->has_answer)
+        problem_set(&stream->problem, LLM_FAIL_GARBLED, false, "the answer is JSON, and no answer");
+    else if (stream->finish == ANSWER_FINISH_NONE)
+        stream->finish = ANSWER_FINISH_STOP;
 }
 
-void openai_stream_finish(struct openai_stream *stream)
+void answer_stream_finish(struct answer_stream *stream)
 {
     if (stream->problem.failure != LLM_OK)
         return;
     stream->is_ending = true;
-    if (stream->format == OPENAI_FORMAT_EVENTS)
+    if (stream->format == ANSWER_FORMAT_EVENTS)
         (void)!sse_finish(&stream->sse);
-    else if (stream->format == OPENAI_FORMAT_JSON)
+    else if (stream->format == ANSWER_FORMAT_JSON)
         take_whole_json(stream);
     /* An answer that ends with "<thi" meant it. */
-    if (stream->opening == OPENAI_OPENING && stream->held.len > 0 &&
+    if (stream->opening == ANSWER_OPENING && stream->held.len > 0 &&
         stream->problem.failure == LLM_OK) {
-        stream->opening = OPENAI_ANSWERING;
+        stream->opening = ANSWER_ANSWERING;
         (void)add_text(stream, buf_str(&stream->held));
         buf_clear(&stream->held);
     }
 }
 
-bool openai_stream_is_whole(const struct openai_stream *stream)
+bool answer_stream_is_whole(const struct answer_stream *stream)
 {
-    return stream->is_done || stream->finish != OPENAI_FINISH_NONE;
+    return stream->is_done || stream->finish != ANSWER_FINISH_NONE;
 }
 
-static void judge_whole(const struct openai_stream *stream, struct openai_problem *ret_problem)
+static void judge_whole(const struct answer_stream *stream, struct problem *ret_problem)
 {
     bool has_text = stream->text_bytes > 0;
-    if (stream->finish == OPENAI_FINISH_ERROR)
-        openai_problem_set(ret_problem, has_text ? LLM_FAIL_CUT : LLM_FAIL_BUSY, true,
-                           "the model gave up in the middle");
+    if (stream->finish == ANSWER_FINISH_ERROR)
+        problem_set(ret_problem, has_text ? LLM_FAIL_CUT : LLM_FAIL_BUSY, true,
+                    "the model gave up in the middle");
+    else if (stream->finish == ANSWER_FINISH_FILTER)
+        problem_set(ret_problem, LLM_FAIL_REFUSED, false, "the content filter ended it");
     else if (has_text)
-        *ret_problem = (struct openai_problem){.http_status = 200};
-    else if (stream->finish == OPENAI_FINISH_FILTER)
-        openai_problem_set(ret_problem, LLM_FAIL_REFUSED, false, "the content filter ended it");
-    else if (stream->finish == OPENAI_FINISH_LENGTH)
-        openai_problem_set(ret_problem, LLM_FAIL_THOUGHT_OUT, false,
-                           "the answer's budget was used up before its text began");
+        *ret_problem = (struct problem){.http_status = 200};
+    else if (stream->finish == ANSWER_FINISH_FULL)
+        problem_set(ret_problem, LLM_FAIL_TOO_LONG, false, "the question fills the context");
+    else if (stream->finish == ANSWER_FINISH_LENGTH)
+        problem_set(ret_problem, LLM_FAIL_THOUGHT_OUT, false,
+                    "the answer's budget was used up before its text began");
     else
-        openai_problem_set(ret_problem, LLM_FAIL_EMPTY, false, "the answer has no text");
+        problem_set(ret_problem, LLM_FAIL_EMPTY, false, "the answer has no text");
 }
 
-void openai_stream_judge(const struct openai_stream *stream, const struct openai_problem *transfer,
-                         struct openai_problem *ret_problem)
+void answer_stream_judge(const struct answer_stream *stream, const struct problem *transfer,
+                         struct problem *ret_problem)
 {
     if (stream->problem.failure != LLM_OK)
         *ret_problem = stream->problem;
-    else if (openai_stream_is_whole(stream))
+    else if (answer_stream_is_whole(stream))
         judge_whole(stream, ret_problem);
     else if (transfer->failure != LLM_OK)
         *ret_problem = *transfer;
-    else if (stream->format == OPENAI_FORMAT_JSON)
-        openai_problem_set(ret_problem, LLM_FAIL_GARBLED, false, "the answer is broken JSON");
-    else if (!stream->has_value && stream->format != OPENAI_FORMAT_OPEN)
-        openai_problem_set(ret_problem, LLM_FAIL_GARBLED, false, "the answer holds no event");
+    else if (stream->format == ANSWER_FORMAT_JSON)
+        problem_set(ret_problem, LLM_FAIL_GARBLED, false, "the answer is broken JSON");
+    else if (!stream->has_value && stream->format != ANSWER_FORMAT_OPEN)
+        problem_set(ret_problem, LLM_FAIL_GARBLED, false, "the answer holds no event");
     else
-        openai_problem_set(ret_problem, LLM_FAIL_CUT, true,
-                           stream->has_value ? "the stream ended in the middle"
-                                             : "the answer's body was empty");
+        problem_set(ret_problem, LLM_FAIL_CUT, true,
+                    stream->has_value ? "the stream ended in the middle"
+                                      : "the answer's body was empty");
 }

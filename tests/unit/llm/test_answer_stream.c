@@ -6,22 +6,23 @@
 #include <string.h>
 
 #include "ask_fixture.h"
-#include "llm/openai_stream.h"
+#include "llm/answer_stream.h"
+#include "llm/openai_body.h"
 
 struct reading {
-    struct openai_stream stream;
-    struct openai_problem problem;
+    struct answer_stream stream;
+    struct problem problem;
 };
 
 /* Feeds `body` in two pieces, or one when cut is 0, and judges a transfer that ended well. */
 static void read_in_two(struct reading *reading, const char *model, struct str body, size_t cut)
 {
-    openai_stream_init(&reading->stream, openai_dialect_of(model, 0), 1000);
-    if (openai_stream_feed(&reading->stream, str_sub(body, 0, cut)))
-        (void)openai_stream_feed(&reading->stream, str_sub(body, cut, body.n));
-    openai_stream_finish(&reading->stream);
-    const struct openai_problem ended = {0};
-    openai_stream_judge(&reading->stream, &ended, &reading->problem);
+    answer_stream_init(&reading->stream, openai_dialect_of(model, 0), 1000);
+    if (answer_stream_feed(&reading->stream, str_sub(body, 0, cut)))
+        (void)answer_stream_feed(&reading->stream, str_sub(body, cut, body.n));
+    answer_stream_finish(&reading->stream);
+    const struct problem ended = {0};
+    answer_stream_judge(&reading->stream, &ended, &reading->problem);
 }
 
 static const char *text_of(const struct reading *reading)
@@ -110,7 +111,7 @@ static const struct {
     {"thought out in a field", THOUGHT("hidden") FINISH("length"), "", LLM_FAIL_THOUGHT_OUT},
     {"length with text", PIECE("x") FINISH("length"), "x", LLM_OK},
     {"filter without text", FINISH("content_filter") DONE, "", LLM_FAIL_REFUSED},
-    {"filter with text", PIECE("x") FINISH("sensitive") DONE, "x", LLM_OK},
+    {"filter with text", PIECE("x") FINISH("sensitive") DONE, "x", LLM_FAIL_REFUSED},
     {"gave up at once", FINISH("network_error") DONE, "", LLM_FAIL_BUSY},
     {"gave up later", PIECE("x") FINISH("insufficient_system_resource"), "x", LLM_FAIL_CUT},
     {"empty", FINISH("stop") DONE, "", LLM_FAIL_EMPTY},
@@ -164,7 +165,7 @@ static void reads_what_servers_send(void **state)
             strcmp(text_of(&reading), bodies[i].text) != 0)
             fail_msg("%s: %s, \"%s\"", bodies[i].name, llm_failure_name(reading.problem.failure),
                      text_of(&reading));
-        openai_stream_done(&reading.stream);
+        answer_stream_done(&reading.stream);
     }
 }
 
@@ -179,7 +180,7 @@ static void reads_the_same_cut_anywhere(void **state)
                 strcmp(text_of(&reading), bodies[i].text) != 0)
                 fail_msg("%s cut at %zu: %s, \"%s\"", bodies[i].name, cut,
                          llm_failure_name(reading.problem.failure), text_of(&reading));
-            openai_stream_done(&reading.stream);
+            answer_stream_done(&reading.stream);
         }
     }
 }
@@ -203,23 +204,23 @@ static void a_stream_that_ends_early_is_never_a_success(void **state)
             assert_true(str_eq(text, got));
             n_whole++;
         }
-        openai_stream_done(&reading.stream);
+        answer_stream_done(&reading.stream);
     }
     assert_true(n_whole > 0); /* those that end behind the finish_reason */
-    openai_stream_done(&whole.stream);
+    answer_stream_done(&whole.stream);
 }
 
 static void an_answer_past_its_limit_is_cut_between_characters(void **state)
 {
     struct reading reading;
     static const char body[] = PIECE("好好") DONE;
-    openai_stream_init(&reading.stream, openai_dialect_of("m", 0), 4);
-    assert_false(openai_stream_feed(&reading.stream, STR_LIT(body)));
-    const struct openai_problem ended = {0};
-    openai_stream_judge(&reading.stream, &ended, &reading.problem);
+    answer_stream_init(&reading.stream, openai_dialect_of("m", 0), 4);
+    assert_false(answer_stream_feed(&reading.stream, STR_LIT(body)));
+    const struct problem ended = {0};
+    answer_stream_judge(&reading.stream, &ended, &reading.problem);
     assert_int_equal(reading.problem.failure, LLM_FAIL_TOO_LARGE);
     assert_string_equal(text_of(&reading), "好");
-    openai_stream_done(&reading.stream);
+    answer_stream_done(&reading.stream);
 }
 
 static void usage_is_read_wherever_it_stands(void **state)
@@ -235,23 +236,23 @@ static void usage_is_read_wherever_it_stands(void **state)
         read_in_two(&reading, "m", str_of(places[i]), 0);
         assert_int_equal(reading.stream.usage.prompt_tokens, 9);
         assert_int_equal(reading.stream.usage.completion_tokens, 2);
-        openai_stream_done(&reading.stream);
+        answer_stream_done(&reading.stream);
     }
 }
 
 static void the_transfers_failure_counts_only_while_the_answer_is_open(void **state)
 {
-    struct openai_problem transfer;
+    struct problem transfer;
     struct reading reading;
-    openai_problem_set(&transfer, LLM_FAIL_TIMEOUT, true, "silence");
+    problem_set(&transfer, LLM_FAIL_TIMEOUT, true, "silence");
     read_in_two(&reading, "m", str_of(PIECE("x")), 0);
-    openai_stream_judge(&reading.stream, &transfer, &reading.problem);
+    answer_stream_judge(&reading.stream, &transfer, &reading.problem);
     assert_int_equal(reading.problem.failure, LLM_FAIL_TIMEOUT);
-    openai_stream_done(&reading.stream);
+    answer_stream_done(&reading.stream);
     read_in_two(&reading, "m", str_of(PIECE("x") DONE), 0);
-    openai_stream_judge(&reading.stream, &transfer, &reading.problem);
+    answer_stream_judge(&reading.stream, &transfer, &reading.problem);
     assert_int_equal(reading.problem.failure, LLM_OK);
-    openai_stream_done(&reading.stream);
+    answer_stream_done(&reading.stream);
 }
 
 int main(void)
@@ -264,5 +265,5 @@ int main(void)
         cmocka_unit_test(usage_is_read_wherever_it_stands),
         cmocka_unit_test(the_transfers_failure_counts_only_while_the_answer_is_open),
     };
-    return cmocka_run_group_tests_name("openai_stream", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("answer_stream", tests, NULL, NULL);
 }

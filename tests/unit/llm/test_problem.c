@@ -5,7 +5,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "llm/openai_error.h"
+#include "llm/problem.h"
 #include "util/json.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -78,8 +78,8 @@ static void every_refusal_has_its_failure(void **state)
 {
     for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
         const struct http_response response = {.http_status = refusals[i].http_status};
-        struct openai_problem problem;
-        openai_classify(&response, str_of(refusals[i].body), &problem);
+        struct problem problem;
+        problem_classify(&response, str_of(refusals[i].body), &problem);
         if (problem.failure != refusals[i].failure ||
             problem.is_retryable != refusals[i].is_retryable ||
             (refusals[i].reason && strcmp(problem.error.text, refusals[i].reason) != 0))
@@ -118,8 +118,8 @@ static void every_broken_transfer_has_its_failure(void **state)
     for (size_t i = 0; i < sizeof(transfers) / sizeof(transfers[0]); i++) {
         struct http_response response = {.http_status = transfers[i].http_status};
         (void)error_set(&response.error, transfers[i].status, transfers[i].code, "why");
-        struct openai_problem problem;
-        openai_classify(&response, STR_LIT(""), &problem);
+        struct problem problem;
+        problem_classify(&response, STR_LIT(""), &problem);
         assert_int_equal(problem.failure, transfers[i].failure);
         assert_int_equal(problem.is_retryable, transfers[i].is_retryable);
     }
@@ -128,19 +128,19 @@ static void every_broken_transfer_has_its_failure(void **state)
 static void a_whole_2xx_is_no_problem(void **state)
 {
     const struct http_response response = {.http_status = 201};
-    struct openai_problem problem;
-    openai_classify(&response, STR_LIT("anything"), &problem);
+    struct problem problem;
+    problem_classify(&response, STR_LIT("anything"), &problem);
     assert_int_equal(problem.failure, LLM_OK);
 }
 
 static void reasons_hold_no_secret_and_no_line_break_and_are_short(void **state)
 {
     const struct http_response response = {.http_status = 401};
-    struct openai_problem problem;
-    openai_classify(&response,
-                    STR_LIT(ERROR("\"message\":\"bad key sk-abcdefghijklmnop at "
-                                  "https://u:p@x/y?key=1\\nnext\"")),
-                    &problem);
+    struct problem problem;
+    problem_classify(&response,
+                     STR_LIT(ERROR("\"message\":\"bad key sk-abcdefghijklmnop at "
+                                   "https://u:p@x/y?key=1\\nnext\"")),
+                     &problem);
     assert_null(strstr(problem.error.text, "abcdefgh"));
     assert_null(strstr(problem.error.text, "u:p"));
     assert_null(strstr(problem.error.text, "key=1"));
@@ -151,7 +151,7 @@ static void reasons_hold_no_secret_and_no_line_break_and_are_short(void **state)
     for (int i = 0; i < 1000; i++)
         (void)buf_puts(&body, "长");
     (void)buf_puts(&body, "\"}}");
-    openai_classify(&response, buf_str(&body), &problem);
+    problem_classify(&response, buf_str(&body), &problem);
     assert_true(strlen(problem.error.text) <= 200);
     assert_true(utf8_is_valid(str_of(problem.error.text)));
     assert_true(utf8_is_valid(str_of(problem.message)));
@@ -161,13 +161,13 @@ static void reasons_hold_no_secret_and_no_line_break_and_are_short(void **state)
 static void the_refused_parameter_is_kept(void **state)
 {
     const struct http_response response = {.http_status = 422};
-    struct openai_problem problem;
-    openai_classify(&response,
-                    STR_LIT("{\"detail\":[{\"loc\":[\"body\",\"temperature\"],\"msg\":\"no\"}]}"),
-                    &problem);
+    struct problem problem;
+    problem_classify(&response,
+                     STR_LIT("{\"detail\":[{\"loc\":[\"body\",\"temperature\"],\"msg\":\"no\"}]}"),
+                     &problem);
     assert_string_equal(problem.param, "temperature");
-    openai_classify(&response, STR_LIT(ERROR("\"param\":\"max_tokens\",\"message\":\"no\"")),
-                    &problem);
+    problem_classify(&response, STR_LIT(ERROR("\"param\":\"max_tokens\",\"message\":\"no\"")),
+                     &problem);
     assert_string_equal(problem.param, "max_tokens");
 }
 
@@ -195,8 +195,8 @@ static void errors_inside_a_200_are_found(void **state)
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         DB_CLEANUP(json_unref) json_t *value = NULL;
         assert_int_equal(json_parse(str_of(values[i].body), &value, NULL), ST_OK);
-        struct openai_problem problem;
-        openai_classify_json(value, &problem);
+        struct problem problem;
+        problem_classify_json(value, &problem);
         if (problem.failure != values[i].failure || problem.is_retryable != values[i].is_retryable)
             fail_msg("%s: %s, retry %d", values[i].body, llm_failure_name(problem.failure),
                      problem.is_retryable);
@@ -213,5 +213,5 @@ int main(void)
         cmocka_unit_test(the_refused_parameter_is_kept),
         cmocka_unit_test(errors_inside_a_200_are_found),
     };
-    return cmocka_run_group_tests_name("openai_error", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("problem", tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-#include "llm/openai_error.h"
+#include "llm/problem.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -45,11 +45,14 @@ static const struct {
     {"string_above_max_length", LLM_FAIL_TOO_LONG},
     {"exceed_context_size_error", LLM_FAIL_TOO_LONG},
     {"content_filter", LLM_FAIL_REFUSED},
+    {"contentFilter", LLM_FAIL_REFUSED}, /* Azure, for images */
+    {"ResponsibleAIPolicyViolation", LLM_FAIL_REFUSED},
     {"content_policy_violation", LLM_FAIL_REFUSED},
     {"moderation_blocked", LLM_FAIL_REFUSED},
     {"data_inspection_failed", LLM_FAIL_REFUSED},
     {"DataInspectionFailed", LLM_FAIL_REFUSED},
     {"model_not_found", LLM_FAIL_MODEL},
+    {"DeploymentNotFound", LLM_FAIL_MODEL},
     {"ModelNotFound", LLM_FAIL_MODEL},
     {"model_not_supported", LLM_FAIL_MODEL},
     {"InvalidEndpointOrModel.NotFound", LLM_FAIL_MODEL},
@@ -81,6 +84,8 @@ static const struct {
     {"exceeds the available context size", LLM_FAIL_TOO_LONG},
     {"Range of input length", LLM_FAIL_TOO_LONG},
     {"api key not valid", LLM_FAIL_AUTH},
+    {"credit balance is too low", LLM_FAIL_QUOTA},
+    {"API usage limits", LLM_FAIL_QUOTA},
     {"content management policy", LLM_FAIL_REFUSED},
 };
 
@@ -207,6 +212,8 @@ static void read_error_object(const json_t *error, struct peer_error *peer)
         .detail_code = json_str(json_object_get(error, "details"), "error_code"),
         .number = number >= 400 && number <= 599 ? (int)number : 0,
     };
+    if (peer->detail_code.n == 0) /* Azure */
+        peer->detail_code = json_str(json_object_get(error, "innererror"), "code");
     if (json_is_array(detail))
         read_details(detail, peer);
     /* OpenRouter wraps what its provider said. */
@@ -264,7 +271,7 @@ static void put_clean(struct buf *out, struct str text, size_t max_bytes)
         (void)buf_putc(out, (unsigned char)text.p[i] < ' ' ? ' ' : text.p[i]);
 }
 
-static void set_reason(struct openai_problem *problem, struct str reason)
+static void set_reason(struct problem *problem, struct str reason)
 {
     DB_CLEANUP(free_charp) char *masked = log_masked(reason);
     struct str cut = str_of(masked);
@@ -301,10 +308,9 @@ static enum llm_failure judge(const struct peer_error *peer, int http_status)
 }
 
 static void judge_peer_error(const struct peer_error *peer, int http_status,
-                             struct openai_problem *ret_problem)
+                             struct problem *ret_problem)
 {
-    struct openai_problem problem = {.failure = judge(peer, http_status),
-                                     .http_status = http_status};
+    struct problem problem = {.failure = judge(peer, http_status), .http_status = http_status};
     int status = http_status == 200 && peer->number ? peer->number : http_status;
     bool is_barred = status == 401 || status == 402 || status == 403;
     problem.is_final =
@@ -331,20 +337,20 @@ static void judge_peer_error(const struct peer_error *peer, int http_status,
     *ret_problem = problem;
 }
 
-void openai_problem_set(struct openai_problem *problem, enum llm_failure failure, bool is_retryable,
-                        const char *fmt, ...)
+void problem_set(struct problem *problem, enum llm_failure failure, bool is_retryable,
+                 const char *fmt, ...)
 {
     char reason[REASON_BYTES_MAX + 1];
     va_list args;
     va_start(args, fmt);
     (void)vsnprintf(reason, sizeof(reason), fmt, args);
     va_end(args);
-    *problem = (struct openai_problem){.failure = failure, .is_retryable = is_retryable};
+    *problem = (struct problem){.failure = failure, .is_retryable = is_retryable};
     set_reason(problem, str_of(reason));
 }
 
 /* The transfer itself failed. */
-static void judge_transfer(const struct http_response *response, struct openai_problem *ret_problem)
+static void judge_transfer(const struct http_response *response, struct problem *ret_problem)
 {
     enum llm_failure failure = LLM_FAIL_INTERNAL;
     bool is_retryable = false;
@@ -380,14 +386,14 @@ static void judge_transfer(const struct http_response *response, struct openai_p
     case ST_INTERNAL:
         break;
     }
-    openai_problem_set(ret_problem, failure, is_retryable, "%s", response->error.text);
+    problem_set(ret_problem, failure, is_retryable, "%s", response->error.text);
     ret_problem->http_status = response->http_status;
     ret_problem->error.status = response->error.status;
     ret_problem->error.code = response->error.code;
 }
 
-void openai_classify(const struct http_response *response, struct str body,
-                     struct openai_problem *ret_problem)
+void problem_classify(const struct http_response *response, struct str body,
+                      struct problem *ret_problem)
 {
     int http_status = response->http_status;
     /* A refusal whose body was cut is a refusal all the same, unless it is the proxy's. */
@@ -395,7 +401,7 @@ void openai_classify(const struct http_response *response, struct str body,
         judge_transfer(response, ret_problem);
         return;
     }
-    *ret_problem = (struct openai_problem){.http_status = http_status};
+    *ret_problem = (struct problem){.http_status = http_status};
     if (http_status >= 200 && http_status < 300)
         return;
     DB_CLEANUP(json_unref) json_t *value = NULL;
@@ -407,21 +413,21 @@ void openai_classify(const struct http_response *response, struct str body,
     judge_peer_error(&peer, http_status, ret_problem);
 }
 
-static void classify_value(const json_t *value, bool is_error, struct openai_problem *ret_problem)
+static void classify_value(const json_t *value, bool is_error, struct problem *ret_problem)
 {
     struct peer_error peer;
     if (read_peer_error(value, is_error, &peer))
         judge_peer_error(&peer, 200, ret_problem);
     else
-        *ret_problem = (struct openai_problem){.http_status = 200};
+        *ret_problem = (struct problem){.http_status = 200};
 }
 
-void openai_classify_json(const json_t *value, struct openai_problem *ret_problem)
+void problem_classify_json(const json_t *value, struct problem *ret_problem)
 {
     classify_value(value, false, ret_problem);
 }
 
-void openai_classify_error(const json_t *value, struct openai_problem *ret_problem)
+void problem_classify_error(const json_t *value, struct problem *ret_problem)
 {
     classify_value(value, true, ret_problem);
 }

@@ -338,21 +338,21 @@ static void retry_after_is_waited_for(void **state)
 
 static void all_waiting_together_has_a_limit(void **state)
 {
-    const struct openai openai = {.retry = {.max_retries = 9,
-                                            .backoff = {.first_ms = 500, .cap_ms = 8000},
-                                            .max_retry_after_ms = 60000,
-                                            .max_total_ms = 60000}};
-    const struct openai_problem rate = {.failure = LLM_FAIL_RATE, .is_retryable = true};
+    const struct endpoint endpoint = {.retry = {.max_retries = 9,
+                                                .backoff = {.first_ms = 500, .cap_ms = 8000},
+                                                .max_retry_after_ms = 60000,
+                                                .max_total_ms = 60000}};
+    const struct problem rate = {.failure = LLM_FAIL_RATE, .is_retryable = true};
     struct http_response response = {.retry_after_s = 40, .should_retry = -1};
-    assert_int_equal(openai_retry_delay_ms(&openai, &rate, &response, 0, 0), 40000);
-    assert_int_equal(openai_retry_delay_ms(&openai, &rate, &response, 1, 40000), -1);
+    assert_int_equal(endpoint_retry_delay_ms(&endpoint, &rate, &response, 0, 0), 40000);
+    assert_int_equal(endpoint_retry_delay_ms(&endpoint, &rate, &response, 1, 40000), -1);
     response.retry_after_s = -1;
-    assert_int_equal(openai_retry_delay_ms(&openai, &rate, &response, 0, 0), 500);
-    assert_int_equal(openai_retry_delay_ms(&openai, &rate, &response, 1, 500), 1000);
-    assert_int_equal(openai_retry_delay_ms(&openai, &rate, NULL, 8, 0), 8000);
-    assert_int_equal(openai_retry_delay_ms(&openai, &rate, NULL, 9, 0), -1);
+    assert_int_equal(endpoint_retry_delay_ms(&endpoint, &rate, &response, 0, 0), 500);
+    assert_int_equal(endpoint_retry_delay_ms(&endpoint, &rate, &response, 1, 500), 1000);
+    assert_int_equal(endpoint_retry_delay_ms(&endpoint, &rate, NULL, 8, 0), 8000);
+    assert_int_equal(endpoint_retry_delay_ms(&endpoint, &rate, NULL, 9, 0), -1);
     response.retry_after_s = 0;
-    assert_int_equal(openai_retry_delay_ms(&openai, &rate, &response, 0, 0), 500);
+    assert_int_equal(endpoint_retry_delay_ms(&endpoint, &rate, &response, 0, 0), 500);
 }
 
 /* --- repairs ---------------------------------------------------------------------------------- */
@@ -461,7 +461,7 @@ static void at_most_three_repairs_are_tried(void **state)
     question_run(&question, &fixture);
     assert_int_equal(question.failure, LLM_FAIL_REQUEST);
     assert_int_equal(question.tries, 4);
-    assert_int_equal(fixture.openai->repairs, 0); /* what did not help is not remembered */
+    assert_int_equal(fixture.endpoint->repairs, 0); /* what did not help is not remembered */
     question_done(&question);
     ask_fixture_end(&fixture);
 }
@@ -500,5 +500,5 @@ int main(void)
         cmocka_unit_test(at_most_three_repairs_are_tried),
         cmocka_unit_test(a_repair_that_changes_nothing_is_not_sent),
     };
-    return cmocka_run_group_tests_name("openai_ask", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("ask", tests, NULL, NULL);
 }

@@ -57,7 +57,7 @@ static void endless_thinking_ends_at_the_deadline_over_all_tries(void **state)
         struct question question = {0};
         ask_fixture_begin(&fixture, models[i].replies);
         ask_fixture_open(&fixture);
-        fixture.openai->max_ask_ms = 300;
+        fixture.endpoint->max_ask_ms = 300;
         question_run(&question, &fixture);
         assert_int_equal(question.failure, LLM_FAIL_TIMEOUT);
         assert_string_equal(buf_cstr(&question.text), models[i].text);
@@ -118,7 +118,7 @@ static void sweep(enum reply_end end)
     int n_whole = 0;
     ask_fixture_begin(&fixture, replies);
     ask_fixture_open(&fixture);
-    fixture.openai->retry.max_retries = 0;
+    fixture.endpoint->retry.max_retries = 0;
     for (size_t n = 1; n < sizeof(recorded); n++) {
         struct question question = {0};
         replies[0].n = n;
@@ -162,7 +162,7 @@ static void expect_silence(struct ask_fixture *fixture, struct question *questio
     assert_int_equal(question->n_done, 0);
     assert_int_equal(question->n_texts, n_texts);
     assert_int_equal(ask_fixture_requests(), n_requests);
-    assert_int_equal(map_count(fixture->openai->exchanges), 0);
+    assert_int_equal(map_count(fixture->endpoint->exchanges), 0);
 }
 
 static void cancelling_is_silent_at_once(void **state)
@@ -215,7 +215,7 @@ static void cancelling_is_silent_while_waiting_for_the_next_try(void **state)
     struct question question = {0};
     ask_fixture_begin(&fixture, replies);
     ask_fixture_open(&fixture);
-    fixture.openai->retry.backoff = (struct backoff){.first_ms = 200, .cap_ms = 200};
+    fixture.endpoint->retry.backoff = (struct backoff){.first_ms = 200, .cap_ms = 200};
     question_start(&question, &fixture);
     run_until_requests(&fixture, 1);
     run_for_ms(&fixture, 50);
@@ -252,7 +252,7 @@ static void cancelling_is_silent_from_inside_the_text(void **state)
         run_for_ms(&fixture, 20);
         assert_int_equal(question.n_texts, 1);
         assert_int_equal(question.n_done, 0);
-        assert_int_equal(map_count(fixture.openai->exchanges), 0);
+        assert_int_equal(map_count(fixture.endpoint->exchanges), 0);
         question_done(&question);
         ask_fixture_end(&fixture);
     }
@@ -309,5 +309,5 @@ int main(void)
         cmocka_unit_test(cancelling_is_silent_when_the_end_is_due),
         cmocka_unit_test(freeing_the_provider_ends_what_runs),
     };
-    return cmocka_run_group_tests_name("openai_ask_life", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("ask_life", tests, NULL, NULL);
 }

@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "llm/openai_internal.h"
-#include "llm/openai_stream.h"
+#include "llm/endpoint.h"
+#include "llm/answer_stream.h"
 #include "llm/tokens.h"
 #include "util/log.h"
 #include "util/mem.h"
@@ -39,7 +39,7 @@ enum ask_state {
 };
 
 struct ask {
-    struct openai_exchange exchange; /* first */
+    struct exchange exchange; /* first */
     enum ask_state state;
     const struct llm_ask_handlers *handlers;
     void *arg;
@@ -58,7 +58,7 @@ struct ask {
     struct buf body;  /* of the request */
     uint64_t http_id; /* 0: none runs */
     bool is_stream_open;
-    struct openai_stream stream;
+    struct answer_stream stream;
     struct buf error_body;
     int http_status;
     char request_id[128];
@@ -66,7 +66,7 @@ struct ask {
     struct timer *timer;
     int64_t n_pieces_seen;
     int64_t last_piece_ms;
-    struct openai_problem problem;
+    struct problem problem;
 };
 
 static void send_request(struct ask *ask);
@@ -85,14 +85,14 @@ static void ask_set_state(struct ask *ask, enum ask_state state)
 static void stop_request(struct ask *ask)
 {
     if (ask->http_id)
-        http_client_cancel(ask->exchange.openai->client, ask->http_id);
+        http_client_cancel(ask->exchange.endpoint->client, ask->http_id);
     ask->http_id = 0;
 }
 
 static void close_stream(struct ask *ask)
 {
     if (ask->is_stream_open)
-        openai_stream_done(&ask->stream);
+        answer_stream_done(&ask->stream);
     ask->is_stream_open = false;
 }
 
@@ -108,7 +108,7 @@ static void ask_free(struct ask *ask)
     free(ask);
 }
 
-static void cancel(struct openai_exchange *exchange)
+static void cancel(struct exchange *exchange)
 {
     ask_free((struct ask *)exchange);
 }
@@ -123,14 +123,14 @@ static bool has_text(const struct ask *ask)
 /* Real numbers teach the estimate. */
 static void calibrate(const struct ask *ask)
 {
-    struct openai *openai = ask->exchange.openai;
+    struct endpoint *endpoint = ask->exchange.endpoint;
     if (!ask->is_stream_open || ask->stream.usage.prompt_tokens <= 0)
         return;
     int64_t estimate = tokens_estimate_messages(ask->messages, ask->n_messages);
-    if (*openai->system_prompt)
-        estimate += tokens_estimate(str_of(openai->system_prompt)) + 4;
-    openai->llm.token_ratio =
-        tokens_calibrate(openai->llm.token_ratio, estimate, ask->stream.usage.prompt_tokens);
+    if (*endpoint->system_prompt)
+        estimate += tokens_estimate(str_of(endpoint->system_prompt)) + 4;
+    endpoint->llm.token_ratio =
+        tokens_calibrate(endpoint->llm.token_ratio, estimate, ask->stream.usage.prompt_tokens);
 }
 
 static void deliver(void *arg)
@@ -144,14 +144,16 @@ static void deliver(void *arg)
                     .tries = ask->n_tries},
         .is_partial = ask->problem.failure != LLM_OK && has_text(ask),
         .is_length_cut = ask->is_stream_open && ask->problem.failure == LLM_OK &&
-                         ask->stream.finish == OPENAI_FINISH_LENGTH,
+                         (ask->stream.finish == ANSWER_FINISH_LENGTH ||
+                          ask->stream.finish == ANSWER_FINISH_FULL),
         .usage = {.prompt_tokens = -1, .completion_tokens = -1},
-        .model = ask->exchange.openai->model,
+        .model = ask->exchange.endpoint->model,
+        .provider = ask->exchange.endpoint->llm.provider,
     };
     if (ask->is_stream_open)
         answer.usage = ask->stream.usage;
     calibrate(ask);
-    openai_exchange_remove(&ask->exchange);
+    exchange_remove(&ask->exchange);
     ask->handlers->on_done(ask->exchange.id, &answer, ask->arg);
     ask_free(ask);
 }
@@ -161,7 +163,7 @@ static void finish(struct ask *ask)
     stop_request(ask);
     ask_set_state(ask, ASK_FINISHED);
     /* A timer and not loop_defer: cancelling takes it back. */
-    ask->timer = timer_start(ask->exchange.openai->loop, 0, "llm ask done", deliver, ask);
+    ask->timer = timer_start(ask->exchange.endpoint->loop, 0, "llm ask done", deliver, ask);
 }
 
 /* Hands over what text has come. The exchange may be gone afterwards. */
@@ -187,28 +189,29 @@ static void hand_over(struct ask *ask)
 
 static int64_t time_left_ms(const struct ask *ask)
 {
-    return ask->deadline_ms - loop_now_ms(ask->exchange.openai->loop);
+    return ask->deadline_ms - loop_now_ms(ask->exchange.endpoint->loop);
 }
 
 /* True when the refusal named something that can be written differently; then it is being sent. */
 static bool try_repair(struct ask *ask)
 {
-    if (ask->n_repairs >= OPENAI_REPAIRS_MAX || time_left_ms(ask) <= 0)
+    if (ask->n_repairs >= REPAIRS_MAX || time_left_ms(ask) <= 0)
         return false;
-    const struct openai *openai = ask->exchange.openai;
-    enum openai_repair repair = openai_repair_for(&ask->problem, ask->repairs);
-    if (repair == OPENAI_REPAIR_NONE && ask->problem.failure == LLM_FAIL_MODEL &&
-        !(ask->repairs & OPENAI_OTHER_DIALECT) &&
-        openai_dialect_of(openai->model, ask->repairs)->is_guess)
-        repair = OPENAI_OTHER_DIALECT;
-    if (repair == OPENAI_REPAIR_NONE)
+    const struct endpoint *endpoint = ask->exchange.endpoint;
+    enum repair repair = repair_for(&ask->problem, ask->repairs);
+    if (repair == REPAIR_NONE && ask->problem.failure == LLM_FAIL_MODEL &&
+        !(ask->repairs & REPAIR_OTHER_DIALECT) &&
+        endpoint->provider->dialect_of(endpoint->model, ask->repairs)->is_guess)
+        repair = REPAIR_OTHER_DIALECT;
+    if (repair == REPAIR_NONE)
         return false;
     unsigned repairs = ask->repairs | (unsigned)repair;
     struct buf body = BUF_INIT(REQUEST_BYTES_MAX);
     bool is_usable =
-        openai_body_write(openai, repairs, ask->messages, ask->n_messages, &body) == ST_OK;
-    bool is_different = openai_dialect_of(openai->model, repairs) !=
-                            openai_dialect_of(openai->model, ask->repairs) ||
+        dialect_write_body(endpoint->provider->dialect_of(endpoint->model, repairs), endpoint,
+                           repairs, ask->messages, ask->n_messages, &body) == ST_OK;
+    bool is_different = endpoint->provider->dialect_of(endpoint->model, repairs) !=
+                            endpoint->provider->dialect_of(endpoint->model, ask->repairs) ||
                         !str_eq(buf_str(&body), buf_str(&ask->body));
     buf_done(&body);
     if (!is_usable || !is_different)
@@ -229,10 +232,10 @@ static void on_backoff_over(void *arg)
 /* The try is over and `problem` says how. `response` is NULL when it was we who ended it. */
 static void conclude(struct ask *ask, const struct http_response *response)
 {
-    struct openai *openai = ask->exchange.openai;
+    struct endpoint *endpoint = ask->exchange.endpoint;
     stop_request(ask);
     if (ask->problem.failure == LLM_OK)
-        openai->repairs |= ask->repairs;
+        endpoint->repairs |= ask->repairs;
     if (ask->problem.failure == LLM_OK || has_text(ask)) {
         finish(ask);
         return;
@@ -240,7 +243,7 @@ static void conclude(struct ask *ask, const struct http_response *response)
     if (try_repair(ask))
         return;
     int64_t delay_ms =
-        openai_retry_delay_ms(openai, &ask->problem, response, ask->n_retries, ask->waited_ms);
+        endpoint_retry_delay_ms(endpoint, &ask->problem, response, ask->n_retries, ask->waited_ms);
     if (delay_ms < 0 || time_left_ms(ask) <= delay_ms) {
         finish(ask);
         return;
@@ -248,15 +251,15 @@ static void conclude(struct ask *ask, const struct http_response *response)
     ask->n_retries++;
     ask->waited_ms += delay_ms;
     ask_set_state(ask, ASK_BACKOFF);
-    ask->timer = timer_start(openai->loop, delay_ms, "llm ask backoff", on_backoff_over, ask);
+    ask->timer = timer_start(endpoint->loop, delay_ms, "llm ask backoff", on_backoff_over, ask);
 }
 
 /* The stream has ended, failed, or is given up: `transfer` tells why nothing more comes. */
-static void conclude_stream(struct ask *ask, const struct openai_problem *transfer,
+static void conclude_stream(struct ask *ask, const struct problem *transfer,
                             const struct http_response *response)
 {
-    openai_stream_finish(&ask->stream);
-    openai_stream_judge(&ask->stream, transfer, &ask->problem);
+    answer_stream_finish(&ask->stream);
+    answer_stream_judge(&ask->stream, transfer, &ask->problem);
     conclude(ask, response);
 }
 
@@ -267,8 +270,8 @@ static void watch_progress(struct ask *ask);
 /* When the silence has lasted too long. An answer that is complete need not be closed to be one. */
 static int64_t silence_deadline_ms(const struct ask *ask)
 {
-    int64_t limit_ms = ask->exchange.openai->timeout_ms;
-    if (openai_stream_is_whole(&ask->stream))
+    int64_t limit_ms = ask->exchange.endpoint->timeout_ms;
+    if (answer_stream_is_whole(&ask->stream))
         limit_ms = ask->stream.is_done ? DONE_GRACE_MS : FINISH_GRACE_MS;
     return ask->last_piece_ms + limit_ms;
 }
@@ -278,20 +281,20 @@ static void on_silence(void *arg)
 {
     struct ask *ask = arg;
     ask->timer = NULL;
-    if (loop_now_ms(ask->exchange.openai->loop) < silence_deadline_ms(ask)) {
+    if (loop_now_ms(ask->exchange.endpoint->loop) < silence_deadline_ms(ask)) {
         watch_progress(ask);
         return;
     }
-    struct openai_problem transfer;
-    openai_problem_set(&transfer, LLM_FAIL_TIMEOUT, true, "nothing but keep-alives within %lld ms",
-                       (long long)ask->exchange.openai->timeout_ms);
+    struct problem transfer;
+    problem_set(&transfer, LLM_FAIL_TIMEOUT, true, "nothing but keep-alives within %lld ms",
+                (long long)ask->exchange.endpoint->timeout_ms);
     conclude_stream(ask, &transfer, NULL);
     hand_over(ask);
 }
 
 static void watch_progress(struct ask *ask)
 {
-    struct loop *loop = ask->exchange.openai->loop;
+    struct loop *loop = ask->exchange.endpoint->loop;
     timer_cancel(&ask->timer);
     ask->timer = timer_start(loop, silence_deadline_ms(ask) - loop_now_ms(loop), "llm ask silence",
                              on_silence, ask);
@@ -304,14 +307,14 @@ static void on_endless_refusal(void *arg)
     const struct http_response response = {
         .http_status = ask->http_status, .retry_after_s = -1, .should_retry = -1};
     ask->timer = NULL;
-    openai_classify(&response, buf_str(&ask->error_body), &ask->problem);
+    problem_classify(&response, buf_str(&ask->error_body), &ask->problem);
     conclude(ask, &response);
 }
 
 static void on_head(uint64_t id, const struct http_response *head, void *arg)
 {
     struct ask *ask = arg;
-    struct loop *loop = ask->exchange.openai->loop;
+    struct loop *loop = ask->exchange.endpoint->loop;
     ask->http_status = head->http_status;
     (void)snprintf(ask->request_id, sizeof(ask->request_id), "%.*s", (int)head->request_id.n,
                    head->request_id.p);
@@ -322,7 +325,7 @@ static void on_head(uint64_t id, const struct http_response *head, void *arg)
         watch_progress(ask);
     } else {
         ask_set_state(ask, ASK_REFUSED);
-        ask->timer = timer_start(loop, ask->exchange.openai->timeout_ms, "llm ask refusal",
+        ask->timer = timer_start(loop, ask->exchange.endpoint->timeout_ms, "llm ask refusal",
                                  on_endless_refusal, ask);
     }
 }
@@ -335,18 +338,18 @@ static enum status on_data(uint64_t id, struct str bytes, void *arg)
         (void)buf_add_str(&ask->error_body, str_sub(bytes, 0, room));
         return ST_OK;
     }
-    bool was_whole = openai_stream_is_whole(&ask->stream);
+    bool was_whole = answer_stream_is_whole(&ask->stream);
     bool was_done = ask->stream.is_done;
-    bool is_well = openai_stream_feed(&ask->stream, bytes);
+    bool is_well = answer_stream_feed(&ask->stream, bytes);
     if (ask->stream.n_pieces != ask->n_pieces_seen)
-        ask->last_piece_ms = loop_now_ms(ask->exchange.openai->loop);
+        ask->last_piece_ms = loop_now_ms(ask->exchange.endpoint->loop);
     ask->n_pieces_seen = ask->stream.n_pieces;
     if (!is_well) {
-        const struct openai_problem none = {0};
+        const struct problem none = {0};
         conclude_stream(ask, &none, NULL);
-    } else if (was_whole != openai_stream_is_whole(&ask->stream) ||
+    } else if (was_whole != answer_stream_is_whole(&ask->stream) ||
                was_done != ask->stream.is_done) {
-        ask->last_piece_ms = loop_now_ms(ask->exchange.openai->loop);
+        ask->last_piece_ms = loop_now_ms(ask->exchange.endpoint->loop);
         watch_progress(ask);
     }
     hand_over(ask);
@@ -357,8 +360,8 @@ static void on_done(uint64_t id, const struct http_response *response, void *arg
 {
     struct ask *ask = arg;
     ask->http_id = 0;
-    struct openai_problem transfer;
-    openai_classify(response, buf_str(&ask->error_body), &transfer);
+    struct problem transfer;
+    problem_classify(response, buf_str(&ask->error_body), &transfer);
     if (ask->state == ASK_STREAMING) {
         conclude_stream(ask, &transfer, response);
         hand_over(ask);
@@ -374,39 +377,39 @@ static void send_request(struct ask *ask)
 {
     static const struct http_handlers handlers = {
         .on_head = on_head, .on_data = on_data, .on_done = on_done};
-    struct openai *openai = ask->exchange.openai;
-    const struct openai_dialect *dialect = openai_dialect_of(openai->model, ask->repairs);
+    struct endpoint *endpoint = ask->exchange.endpoint;
+    const struct dialect *dialect = endpoint->provider->dialect_of(endpoint->model, ask->repairs);
     buf_clear(&ask->body);
     buf_clear(&ask->error_body);
     ask->request_id[0] = '\0';
-    if (openai_body_write(openai, ask->repairs, ask->messages, ask->n_messages, &ask->body) !=
-        ST_OK) {
-        openai_problem_set(&ask->problem, LLM_FAIL_REQUEST, false,
-                           "the question is not UTF-8, or too large");
+    if (dialect_write_body(dialect, endpoint, ask->repairs, ask->messages, ask->n_messages,
+                           &ask->body) != ST_OK) {
+        problem_set(&ask->problem, LLM_FAIL_REQUEST, false,
+                    "the question is not UTF-8, or too large");
         finish(ask);
         return;
     }
     close_stream(ask);
-    openai_stream_init(&ask->stream, dialect, openai->max_answer_bytes);
+    answer_stream_init(&ask->stream, dialect, endpoint->max_answer_bytes);
     ask->is_stream_open = true;
     ask->n_tries++;
     ask_set_state(ask, ASK_SENDING);
 
-    const char *headers[OPENAI_HEADERS_MAX];
-    openai_headers(openai, true, headers);
-    DB_CLEANUP(free_charp) char *url = openai_url(openai, dialect->path);
+    const char *headers[ENDPOINT_HEADERS_MAX];
+    endpoint_headers(endpoint, true, headers);
+    DB_CLEANUP(free_charp) char *url = endpoint_url(endpoint, endpoint->root, dialect->path);
     const struct http_request request = {
         .method = "POST",
         .url = url,
         .headers = headers,
         .body = buf_str(&ask->body),
-        .proxy = openai->proxy,
-        .max_body_bytes = ANSWER_BODY_BYTES(openai->max_answer_bytes),
-        .first_byte_timeout_ms = openai->timeout_ms,
-        .idle_timeout_ms = openai->timeout_ms,
+        .proxy = endpoint->proxy,
+        .max_body_bytes = ANSWER_BODY_BYTES(endpoint->max_answer_bytes),
+        .first_byte_timeout_ms = endpoint->timeout_ms,
+        .idle_timeout_ms = endpoint->timeout_ms,
         .total_timeout_ms = time_left_ms(ask),
     };
-    ask->http_id = http_client_start(openai->client, &request, &handlers, ask);
+    ask->http_id = http_client_start(endpoint->client, &request, &handlers, ask);
 }
 
 /* False when they are too large. */
@@ -428,8 +431,8 @@ static bool copy_messages(struct ask *ask, const struct llm_message *messages, s
     return true;
 }
 
-uint64_t openai_ask_start(struct openai *openai, const struct llm_message *messages,
-                          size_t n_messages, const struct llm_ask_handlers *handlers, void *arg)
+uint64_t endpoint_ask(struct endpoint *endpoint, const struct llm_message *messages,
+                      size_t n_messages, const struct llm_ask_handlers *handlers, void *arg)
 {
     struct ask *ask = xcalloc(1, sizeof(*ask));
     *ask = (struct ask){
@@ -438,15 +441,15 @@ uint64_t openai_ask_start(struct openai *openai, const struct llm_message *messa
         .texts = BUF_INIT(REQUEST_BYTES_MAX),
         .body = BUF_INIT(REQUEST_BYTES_MAX),
         .error_body = BUF_INIT(ERROR_BODY_BYTES_MAX),
-        .repairs = openai->repairs,
-        .deadline_ms = loop_now_ms(openai->loop) + openai->max_ask_ms,
+        .repairs = endpoint->repairs,
+        .deadline_ms = loop_now_ms(endpoint->loop) + endpoint->max_ask_ms,
     };
-    uint64_t id = openai_exchange_add(openai, &ask->exchange, cancel);
+    uint64_t id = exchange_add(endpoint, &ask->exchange, cancel);
     if (copy_messages(ask, messages, n_messages)) {
         send_request(ask);
     } else {
-        openai_problem_set(&ask->problem, LLM_FAIL_TOO_LONG, false,
-                           "the question is longer than %zu bytes", REQUEST_BYTES_MAX);
+        problem_set(&ask->problem, LLM_FAIL_TOO_LONG, false,
+                    "the question is longer than %zu bytes", REQUEST_BYTES_MAX);
         finish(ask);
     }
     return id;
