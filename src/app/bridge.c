@@ -1,5 +1,6 @@
 #include "app/bridge.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 
 #include "app/live.h"
 #include "app/models.h"
+#include "chat/filter.h"
 #include "llm/root.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -53,6 +55,17 @@ static enum status is_web_address(const char *text, struct error *ret_err)
     return ST_OK;
 }
 
+static_assert(CONFIG_WORD_BYTES_MAX == FILTER_WORD_BYTES_MAX,
+              "the filter takes what the file may list");
+
+static enum status is_sensitive_word(const char *text, struct error *ret_err)
+{
+    struct str word = str_of(text);
+    if (word.n > FILTER_WORD_BYTES_MAX)
+        return error_set(ret_err, ST_TOO_LARGE, 0, "a word is too long");
+    return utf8_is_valid(word) ? ST_OK : error_set(ret_err, ST_INVAL, 0, "not UTF-8");
+}
+
 #define ALLOWED_PROXY "http, https, socks5, socks5h: socks5h://user:password@HOST:PORT"
 
 /* Checks that need the rooms config may not know. */
@@ -62,6 +75,7 @@ static const struct config_check checks[] = {
     {"http_proxy", url_check_proxy, ALLOWED_PROXY},
     {"dingtalk_proxy", url_check_proxy, ALLOWED_PROXY},
     {"service_url", is_web_address, "https://HOST, http://HOST:PORT"},
+    {"sensitive_words", is_sensitive_word, "文本 text, 256 bytes"},
     {"webhook_hosts", url_check_host_pattern, "HOST, HOST:PORT, *.HOST"},
     {NULL, NULL, NULL},
 };

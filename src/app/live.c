@@ -35,6 +35,20 @@ static void fill_lists(const struct config *live, struct chat_settings *settings
     settings->lists[POLICY_ADMIN_USERS] = list_of(&live->admin_users);
 }
 
+/* Those of the list and those of the file. The array is the caller's. */
+static const char **join_words(const struct config *live, struct chat_list *ret_words)
+{
+    const struct config_list *lists[] = {&live->sensitive_words, &live->file_words};
+    const char **words = xcalloc(lists[0]->n + lists[1]->n + 1, sizeof(*words));
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        for (size_t k = 0; k < lists[i]->n; k++)
+            words[n++] = lists[i]->items[k];
+    }
+    *ret_words = (struct chat_list){words, n};
+    return words;
+}
+
 void live_with_settings(const struct bridge *bridge, const struct prompts *prompts,
                         void (*use)(const struct chat_settings *settings, void *arg), void *arg)
 {
@@ -63,7 +77,9 @@ void live_with_settings(const struct bridge *bridge, const struct prompts *promp
         .chat_type = (enum policy_chat_type)live->chat_type,
     };
     fill_lists(live, &settings);
+    const char **words = join_words(live, &settings.words);
     use(&settings, arg);
+    free((void *)words);
     free(own);
 }
 

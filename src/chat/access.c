@@ -23,9 +23,10 @@ static const char *const list_names[ACCESS_N_LISTS] = {
     [ACCESS_GROUPS] = "allow_groups",       [ACCESS_OUTGOING_GROUPS] = "allow_outgoing_groups",
     [ACCESS_ALLOWED_USERS] = "allow_users", [ACCESS_DENIED_USERS] = "deny_users",
     [ACCESS_VIP_USERS] = "vip_users",       [ACCESS_QUOTAS] = "quota",
+    [ACCESS_WORDS] = "sensitive_words",
 };
 
-/* The operator's list behind each; POLICY_N_LISTS: none. */
+/* The policy's list behind each; POLICY_N_LISTS: none. */
 static const enum policy_list policy_lists[ACCESS_N_LISTS] = {
     [ACCESS_GROUPS] = POLICY_GROUPS,
     [ACCESS_OUTGOING_GROUPS] = POLICY_OUTGOING_GROUPS,
@@ -33,6 +34,7 @@ static const enum policy_list policy_lists[ACCESS_N_LISTS] = {
     [ACCESS_DENIED_USERS] = POLICY_DENIED_USERS,
     [ACCESS_VIP_USERS] = POLICY_VIP_USERS,
     [ACCESS_QUOTAS] = POLICY_N_LISTS,
+    [ACCESS_WORDS] = POLICY_N_LISTS,
 };
 
 /* An item of an operator's list that an administrator took out has this value. */
@@ -62,6 +64,7 @@ struct access {
     struct timer *retry_timer;
     struct settings *configured;
     struct policy *policy;
+    struct filter *filter;
     struct list overrides[ACCESS_N_LISTS];
     struct map *by_item[ACCESS_N_LISTS];
     size_t n_overrides;
@@ -102,6 +105,8 @@ static void set_override(struct access *access, enum access_list list, const cha
 static const struct chat_list *configured_list(const struct access *access, enum access_list list)
 {
     static const struct chat_list none;
+    if (list == ACCESS_WORDS)
+        return &access->configured->values.words;
     enum policy_list policy_list = policy_lists[list];
     return policy_list == POLICY_N_LISTS ? &none : &access->configured->values.lists[policy_list];
 }
@@ -187,13 +192,40 @@ static void make_policy(struct access *access)
         policy_add(access->policy, POLICY_ADMIN_USERS, str_of(admins->items[i]));
     for (size_t i = 0; i < ACCESS_N_LISTS; i++) {
         struct adding adding = {access->policy, policy_lists[i]};
-        access_each(access, (enum access_list)i, add_item, &adding);
+        if (i != ACCESS_WORDS)
+            access_each(access, (enum access_list)i, add_item, &adding);
     }
 }
 
 const struct policy *access_policy(const struct access *access)
 {
     return access->policy;
+}
+
+struct collecting {
+    const char **words;
+    size_t n;
+};
+
+static void collect_word(const char *item, const char *value, bool is_configured, void *arg)
+{
+    struct collecting *collecting = arg;
+    collecting->words[collecting->n++] = item;
+}
+
+static void make_filter(struct access *access)
+{
+    size_t n = access_count(access, ACCESS_WORDS);
+    struct collecting collecting = {.words = xcalloc(n + 1, sizeof(*collecting.words))};
+    access_each(access, ACCESS_WORDS, collect_word, &collecting);
+    filter_unref(access->filter);
+    access->filter = filter_new(collecting.words, collecting.n);
+    free((void *)collecting.words);
+}
+
+struct filter *access_filter(const struct access *access)
+{
+    return access->filter;
 }
 
 /* ---- from the store ---- */
@@ -246,6 +278,7 @@ static void on_settings(const struct store_settings_result *result, void *arg)
     access->is_loaded = true;
     clear_stale(access);
     make_policy(access);
+    make_filter(access);
     access->loaded(access->loaded_arg);
 }
 
@@ -272,6 +305,7 @@ struct access *access_new(struct loop *loop, struct store *store,
     access->told_by_key = map_new();
     access->configured = settings_new(settings);
     make_policy(access);
+    make_filter(access);
     read_settings(access);
     return access;
 }
@@ -289,6 +323,7 @@ void access_configure(struct access *access, const struct chat_settings *setting
     if (access->is_loaded)
         clear_stale(access);
     make_policy(access);
+    make_filter(access);
 }
 
 static void drop_told(struct access *access, struct told *told)
@@ -313,6 +348,7 @@ void access_free(struct access *access)
     drop_told(access, LIST_ENTRY(node, struct told, node));
     map_free(access->told_by_key);
     policy_free(access->policy);
+    filter_unref(access->filter);
     settings_unref(access->configured);
     free(access);
 }
@@ -346,7 +382,9 @@ static void on_changed(enum status status, void *arg)
     struct access *access = changing->access;
     for (size_t i = 0; status == ST_OK && i < changing->n_items; i++)
         set_override(access, changing->list, changing->items[i], changing->values[i]);
-    if (status == ST_OK)
+    if (status == ST_OK && changing->list == ACCESS_WORDS)
+        make_filter(access);
+    else if (status == ST_OK)
         make_policy(access);
     changing->fn(status, status == ST_OK ? changing->n_items : 0, changing->arg);
     free_changing(changing);

@@ -1,11 +1,13 @@
 /*
- * Who may ask, as it holds now: the operator's lists and what administrators changed in chat, which
- * the store keeps. A change counts as soon as it is on disk. Private to src/chat.
+ * Who may ask and which words are not said, as it holds now: the operator's lists and what
+ * administrators changed in chat, which the store keeps. A change counts as soon as it is on disk.
+ * Private to src/chat.
  */
 #ifndef DB_CHAT_ACCESS_H
 #define DB_CHAT_ACCESS_H
 
 #include "chat/chat.h"
+#include "chat/filter.h"
 #include "chat/policy.h"
 #include "net/loop.h"
 #include "store/store.h"
@@ -18,6 +20,7 @@ enum access_list {
     ACCESS_DENIED_USERS,
     ACCESS_VIP_USERS,
     ACCESS_QUOTAS, /* a user, and his daily limit */
+    ACCESS_WORDS,  /* that are not to be said */
     ACCESS_N_LISTS
 };
 
@@ -38,6 +41,9 @@ void access_configure(struct access *access, const struct chat_settings *setting
 
 /* Borrowed until the loop's next turn. */
 const struct policy *access_policy(const struct access *access);
+
+/* The words that are not to be said; borrowed as well: who needs it longer takes a reference. */
+struct filter *access_filter(const struct access *access);
 
 /* Whether the item is in the list now; of the operator's lists, whether it is there. */
 bool access_has(const struct access *access, enum access_list list, struct str item);

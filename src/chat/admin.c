@@ -22,6 +22,7 @@ static const enum word list_words[ACCESS_N_LISTS] = {
     [ACCESS_DENIED_USERS] = WORD_LIST_DENIED_USERS,
     [ACCESS_VIP_USERS] = WORD_LIST_VIP_USERS,
     [ACCESS_QUOTAS] = WORD_LIST_QUOTAS,
+    [ACCESS_WORDS] = WORD_LIST_WORDS,
 };
 
 /* What the argument of a command names. */
@@ -162,6 +163,15 @@ static void show_list(struct turn *turn, enum access_list list)
     turn_say(turn);
 }
 
+void admin_show_words(struct turn *turn, struct str argument)
+{
+    put_list(turn, ACCESS_WORDS);
+    if (turn->message.is_group)
+        turn_put(turn, WORD_ASK_PRIVATELY, NULL);
+    turn_put(turn, WORD_USAGE, (const char *const[]){"#敏感词 增加 词，#敏感词 删除 词", NULL});
+    turn_say(turn);
+}
+
 static void put_commands(struct turn *turn)
 {
     size_t n;
@@ -200,8 +210,10 @@ void admin_show(struct turn *turn, struct str argument)
     const struct chat_settings *settings = &turn->chat->settings;
     const char *type = words_get(settings->language, types[settings->chat_type]);
     turn_put(turn, WORD_RIGHTS_HEAD, (const char *const[]){type, NULL});
-    for (size_t i = 0; i < ACCESS_N_LISTS; i++)
+    for (size_t i = 0; i < ACCESS_WORDS; i++)
         put_list(turn, (enum access_list)i);
+    buf_printf(&turn->shown, "%s%s：%zu\n", turn->message.is_group ? "- " : "",
+               list_name(turn, ACCESS_WORDS), access_count(turn->chat->access, ACCESS_WORDS));
     if (turn->message.is_group) {
         turn_put(turn, WORD_ASK_PRIVATELY, NULL);
         put_commands(turn);
@@ -295,7 +307,7 @@ void admin_change(struct turn *turn, struct str argument)
     if (is_quota)
         (void)snprintf(number, sizeof(number), "%lld", (long long)limit);
     if (named.is_bad)
-        say_usage(turn, WORD_NOT_IDS);
+        say_usage(turn, order->list == ACCESS_WORDS ? WORD_NOT_WORDS : WORD_NOT_IDS);
     else if (named.n == 0)
         show_list(turn, order->list);
     else if (limit < 0)

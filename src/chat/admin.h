@@ -22,4 +22,7 @@ void admin_change(struct turn *turn, struct str argument);
 /* All lists, the newest changes, the commands. */
 void admin_show(struct turn *turn, struct str argument);
 
+/* The words that are not said. */
+void admin_show_words(struct turn *turn, struct str argument);
+
 #endif

@@ -9,10 +9,9 @@
 #include "util/log.h"
 
 static const char *const admission_names[] = {
-    [TURN_ADMITTED] = "admitted",
-    [TURN_NOT_ALLOWED] = "not_allowed",
-    [TURN_NOT_ADMIN] = "not_admin",
-    [TURN_TOO_LONG] = "too_long",
+    [TURN_ADMITTED] = "admitted",        [TURN_NOT_ALLOWED] = "not_allowed",
+    [TURN_NOT_ADMIN] = "not_admin",      [TURN_TOO_LONG] = "too_long",
+    [TURN_SENSITIVE] = "sensitive_word",
 };
 
 static bool is_text(const struct turn *turn)
@@ -37,6 +36,9 @@ static enum admission judge(struct turn *turn)
         if (turn->question_tokens > limit)
             return TURN_TOO_LONG;
     }
+    if (route_is_charged(&turn->route) &&
+        filter_finds(access_filter(turn->chat->access), turn->route.argument))
+        return TURN_SENSITIVE;
     return TURN_ADMITTED;
 }
 
@@ -65,6 +67,14 @@ static void say_too_long(struct turn *turn)
     turn_put(turn, WORD_QUESTION_TOO_LONG, (const char *const[]){size, limit, NULL});
 }
 
+/* What was asked is kept: those who answer for the words want to know. */
+static void say_sensitive(struct turn *turn)
+{
+    turn->kind = turn->route.template ? "template" : turn->route.command ? "image" : "question";
+    buf_add_str(&turn->question, turn->route.argument);
+    turn_put(turn, WORD_SENSITIVE, NULL);
+}
+
 bool admit_refuse(struct turn *turn)
 {
     admit_judge(turn);
@@ -87,6 +97,8 @@ bool admit_refuse(struct turn *turn)
         say_not_admin(turn);
     else if (turn->admission == TURN_TOO_LONG)
         say_too_long(turn);
+    else if (turn->admission == TURN_SENSITIVE)
+        say_sensitive(turn);
     else
         turn_put(turn, judgement->word, (const char *const[]){judgement->id, NULL});
     turn_say(turn);

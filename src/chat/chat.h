@@ -45,6 +45,7 @@ struct chat_settings {
     size_t n_templates;
     enum policy_chat_type chat_type;
     struct chat_list lists[POLICY_N_LISTS]; /* the operator's */
+    struct chat_list words;                 /* that are not to be said; the operator's */
 };
 
 struct chat *chat_new(struct loop *loop, struct store *store, struct llm *llm,
@@ -77,7 +78,7 @@ struct chat_stats {
     int64_t answered; /* turns that ended delivered */
     int64_t failed;   /* turns whose LLM exchange failed */
     int64_t undelivered;
-    int64_t refused; /* by the lists, or because the question is too long */
+    int64_t refused; /* by the lists, or because the question is too long or has a sensitive word */
     int64_t refused_by_limit;
     size_t turns_open;
     size_t asking; /* LLM exchanges that run */

@@ -215,6 +215,11 @@ static const struct command table[] = {
           "own daily limit; 0: none", "#额度"),
     ORDER(false, ACCESS_QUOTAS, "#取消额度 ID", "回到共同的次数", "back to the common limit",
           "#取消额度", "#删除额度"),
+    ORDER(true, ACCESS_WORDS, "#敏感词 增加 词", "问题里不能有、回答里遮住的词；不写词则查看",
+          "a word that is not said; without one: show the list", "#敏感词 增加", "#敏感词增加"),
+    ORDER(false, ACCESS_WORDS, "#敏感词 删除 词", "不再是敏感词", "the reverse", "#敏感词 删除",
+          "#敏感词删除"),
+    {NAMES("#敏感词"), false, false, admin_show_words, .is_for_admins = true},
 };
 
 const struct command *commands_table(size_t *ret_n)

@@ -12,6 +12,18 @@ static struct chat_list copy_list(const struct chat_list *list)
     return (struct chat_list){(const char *const *)items, list->n};
 }
 
+static void drop(const void *mine)
+{
+    free((void *)(uintptr_t)mine);
+}
+
+static void drop_list(const struct chat_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        drop(list->items[i]);
+    drop(list->items);
+}
+
 static struct template *copy_templates(const struct template *templates, size_t n)
 {
     struct template *copies = xcalloc(n + 1, sizeof(*copies));
@@ -32,6 +44,7 @@ struct settings *settings_new(const struct chat_settings *values)
     settings->values.templates = copy_templates(values->templates, values->n_templates);
     for (size_t i = 0; i < POLICY_N_LISTS; i++)
         settings->values.lists[i] = copy_list(&values->lists[i]);
+    settings->values.words = copy_list(&values->words);
     return settings;
 }
 
@@ -39,11 +52,6 @@ struct settings *settings_ref(struct settings *settings)
 {
     settings->refs++;
     return settings;
-}
-
-static void drop(const void *mine)
-{
-    free((void *)(uintptr_t)mine);
 }
 
 void settings_unref(struct settings *settings)
@@ -60,10 +68,8 @@ void settings_unref(struct settings *settings)
         drop(values->templates[i].suffix);
     }
     drop(values->templates);
-    for (size_t i = 0; i < POLICY_N_LISTS; i++) {
-        for (size_t k = 0; k < values->lists[i].n; k++)
-            drop(values->lists[i].items[k]);
-        drop(values->lists[i].items);
-    }
+    for (size_t i = 0; i < POLICY_N_LISTS; i++)
+        drop_list(&values->lists[i]);
+    drop_list(&values->words);
     free(settings);
 }

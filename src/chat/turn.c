@@ -70,8 +70,9 @@ static struct turn *turn_new(struct chat *chat, json_t *record)
     turn->usage = (struct llm_usage){-1, -1};
     crypto_random_hex(turn->reference, (TURN_REFERENCE_SIZE - 1) / 2);
     buf_init(&turn->question, RECORD_BYTES_MAX);
-    buf_init(&turn->answer, chat->settings.max_answer_bytes);
-    buf_init(&turn->shown, chat->settings.max_answer_bytes + RECORD_BYTES_MAX);
+    size_t answer_max = chat->settings.max_answer_bytes * FILTER_GROWTH_MAX;
+    buf_init(&turn->answer, answer_max);
+    buf_init(&turn->shown, answer_max + RECORD_BYTES_MAX);
     buf_init(&turn->picture, chat->settings.max_image_bytes);
     list_init(&turn->place_node);
     list_push_back(&chat->turns, &turn->node);
@@ -104,6 +105,7 @@ static void turn_free(struct turn *turn)
     buf_done(&turn->question);
     buf_done(&turn->answer);
     buf_done(&turn->shown);
+    masker_free(turn->masker);
     buf_done(&turn->picture);
     free(turn->picture_name);
     settings_unref(turn->kept);

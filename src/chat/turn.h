@@ -17,6 +17,7 @@
 
 #include "chat/chat_state.h"
 #include "chat/context.h"
+#include "chat/filter.h"
 #include "chat/lane.h"
 #include "chat/message_record.h"
 #include "chat/route.h"
@@ -44,6 +45,7 @@ enum admission {
     TURN_NOT_ALLOWED, /* by the lists */
     TURN_NOT_ADMIN,
     TURN_TOO_LONG,
+    TURN_SENSITIVE, /* a word that is not to be said */
 };
 
 #define TURN_REFERENCE_SIZE 11 /* ten hex digits and NUL */
@@ -89,10 +91,11 @@ struct turn {
     struct timer *retry_timer;
     int retries;
 
-    const char *kind;    /* of the exchange; NULL: nothing was asked */
-    struct buf question; /* as sent to the model */
-    struct buf answer;   /* as it came */
-    struct buf shown;    /* what the person gets */
+    const char *kind;      /* of the exchange; NULL: nothing was asked */
+    struct buf question;   /* as sent to the model */
+    struct buf answer;     /* as it came, masked */
+    struct masker *masker; /* of the answer under way; NULL: no word is masked */
+    struct buf shown;      /* what the person gets */
     enum reply_kind reply_kind;
     bool is_failure; /* the sink is told to fail, not to finish */
     int parts_done;

@@ -91,8 +91,13 @@ static void log_failure(const struct turn *turn, const struct llm_outcome *outco
 static void on_text(uint64_t id, struct str text, void *arg)
 {
     struct turn *turn = arg;
-    (void)buf_add_str(&turn->answer, text); /* the provider keeps the limit */
-    turn->sink->ops->grow(turn->sink, buf_str(&turn->answer));
+    size_t before = turn->answer.len;
+    if (turn->masker)
+        masker_add(turn->masker, text, &turn->answer);
+    else
+        (void)buf_add_str(&turn->answer, text); /* the provider keeps the limit */
+    if (turn->answer.len > before)
+        turn->sink->ops->grow(turn->sink, buf_str(&turn->answer));
 }
 
 /* It was no part of the answer: the person sees the answer begin anew. */
@@ -101,6 +106,15 @@ static void on_retract(uint64_t id, void *arg)
     struct turn *turn = arg;
     buf_clear(&turn->answer);
     turn->sink->ops->grow(turn->sink, STR_LIT(""));
+}
+
+/* No more text comes: what was held back is no word. */
+static void end_text(struct turn *turn)
+{
+    if (turn->masker)
+        masker_end(turn->masker, &turn->answer);
+    masker_free(turn->masker);
+    turn->masker = NULL;
 }
 
 static void start_ask(struct turn *turn);
@@ -112,6 +126,7 @@ static void on_answer(uint64_t id, const struct llm_answer *answer, void *arg)
     turn->model = answer->model;
     turn->provider = answer->provider;
     turn->usage = answer->usage;
+    end_text(turn);
     enum llm_failure failure = answer->outcome.failure;
     if (failure == LLM_FAIL_TOO_LONG && turn->answer.len == 0 && turn->context.n > 0) {
         /* First half of what was said before, then all of it: the question alone may still fit. */
@@ -142,6 +157,9 @@ static const struct llm_ask_handlers ask_handlers = {
 static void start_ask(struct turn *turn)
 {
     turn_set_state(turn, TURN_ASKING);
+    struct filter *filter = access_filter(turn->chat->access);
+    if (filter_count(filter) > 0)
+        turn->masker = masker_new(filter);
     size_t n = turn->context.n + 1;
     struct llm_message *messages = xcalloc(n, sizeof(*messages));
     for (size_t i = 0; i < turn->context.n; i++)
@@ -252,6 +270,16 @@ void turn_ask(struct turn *turn, const char *kind)
     want_place(turn);
 }
 
+/* The word came onto the list after the question. */
+static void refuse_last(struct turn *turn)
+{
+    turn->kind = "question";
+    turn->outcome = "refused";
+    turn->chat->stats.refused++;
+    turn_put(turn, WORD_SENSITIVE_LAST, NULL);
+    turn_say(turn);
+}
+
 static void on_last(const struct store_last *last, void *arg)
 {
     struct turn *turn = arg;
@@ -265,6 +293,10 @@ static void on_last(const struct store_last *last, void *arg)
         turn_retry_later(turn);
     } else {
         buf_puts(&turn->question, last->question);
+        if (filter_finds(access_filter(turn->chat->access), buf_str(&turn->question))) {
+            refuse_last(turn);
+            return;
+        }
         turn->replaces_id = last->exchange_id;
         if (turn->context.newest_id == last->exchange_id)
             context_drop_newest(&turn->context);
@@ -293,6 +325,7 @@ bool turn_cancel_answer(struct turn *turn)
     if (turn->state != TURN_QUEUED && turn->llm_id == 0)
         return false;
     turn_stop_exchange(turn);
+    end_text(turn);
     deliver_failure(turn, LLM_FAIL_CANCELLED);
     return true;
 }

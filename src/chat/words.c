@@ -90,6 +90,7 @@ static const struct sentence sentences[WORD_COUNT] = {
     [WORD_LIST_DENIED_USERS] = {"禁止名单", "people who may not ask"},
     [WORD_LIST_VIP_USERS] = {"VIP 名单", "VIPs without a daily limit"},
     [WORD_LIST_QUOTAS] = {"个人额度", "own daily limits"},
+    [WORD_LIST_WORDS] = {"敏感词", "words that are not said"},
     [WORD_LIST_ADDED] = {"已生效。{0}：新加入 {1} 个，现有 {2} 个。",
                          "Done. {0}: {1} added, {2} in all."},
     [WORD_LIST_TAKEN] = {"已生效。{0}：移出 {1} 个，现有 {2} 个。",
@@ -113,6 +114,10 @@ static const struct sentence sentences[WORD_COUNT] = {
          "一次最多 100 个。",
          "Nothing was changed: not all of that are ids. Use userids, not nicknames (people get "
          "theirs by 我的ID), at most 100 at once."},
+    [WORD_NOT_WORDS] =
+        {"没有改动：词之间用空格或逗号隔开，每个不超过 128 字节，一次最多 100 个。",
+         "Nothing was changed: words are separated by blanks or commas, each has at most 128 "
+         "bytes, at most 100 at once."},
     [WORD_NOT_A_QUOTA] = {"没有改动：要写 ID 和每天的次数，0 为不限。",
                           "Nothing was changed: name an id and a number a day, 0 for no limit."},
     [WORD_LISTS_FULL] = {"没有改动：名单太长了，请改用配置文件。",
@@ -159,6 +164,13 @@ static const struct sentence sentences[WORD_COUNT] = {
         {"这个问题太长了：约 {0} token，上限是 {1}。请缩短或分几次发送。这次不计入次数。",
          "This question is too long: about {0} tokens, and the limit is {1}. Please shorten it or "
          "send it in pieces. It was not counted."},
+    [WORD_SENSITIVE] = {"问题里有不允许的词，没有提问。请换个说法再问。这次不计入次数。",
+                        "Your question has a word that is not allowed here, so it was not asked. "
+                        "Please rephrase it. It was not counted."},
+    [WORD_SENSITIVE_LAST] =
+        {"上一个问题里有现在不允许的词，没有再问。请换个说法。",
+         "Your last question has a word that is not allowed any more, so it was not asked again. "
+         "Please rephrase it."},
     [WORD_LIMIT] =
         {"今天的提问次数已达上限（每人每天 {0} 次），{1} 后可以继续提问。命令（如 "
          "帮助、重置）不受影响。",

@@ -36,6 +36,7 @@ enum word {
     WORD_LIST_DENIED_USERS,
     WORD_LIST_VIP_USERS,
     WORD_LIST_QUOTAS,
+    WORD_LIST_WORDS,
     WORD_LIST_ADDED, /* {0} list, {1} how many, {2} how many there are */
     WORD_LIST_TAKEN, /* same */
     WORD_LIST_SAME,  /* same */
@@ -47,6 +48,7 @@ enum word {
     WORD_ASK_PRIVATELY,
     WORD_USAGE, /* {0} */
     WORD_NOT_IDS,
+    WORD_NOT_WORDS,
     WORD_NOT_A_QUOTA,
     WORD_LISTS_FULL,
     WORD_CHANGE_FAILED, /* {0} reference */
@@ -64,9 +66,11 @@ enum word {
     WORD_USER_UNKNOWN,
     WORD_USER_UNKNOWN_IN_GROUP,
     WORD_QUESTION_TOO_LONG, /* {0} its tokens, {1} the limit */
-    WORD_LIMIT,             /* {0} limit, {1} time when it ends */
-    WORD_BALANCE_HEAD,      /* {0} provider */
-    WORD_BALANCE_TOTAL,     /* {0} amount */
+    WORD_SENSITIVE,
+    WORD_SENSITIVE_LAST,
+    WORD_LIMIT,         /* {0} limit, {1} time when it ends */
+    WORD_BALANCE_HEAD,  /* {0} provider */
+    WORD_BALANCE_TOTAL, /* {0} amount */
     WORD_BALANCE_USED,
     WORD_BALANCE_LEFT,
     WORD_BALANCE_UNLIMITED,

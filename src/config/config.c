@@ -7,6 +7,7 @@
 
 #include "config/problems.h"
 #include "config/values.h"
+#include "config/words_file.h"
 #include "config/yaml_file.h"
 #include "util/mem.h"
 
@@ -245,6 +246,15 @@ static void take_environment(struct loading *loading, char *const *environment)
     }
 }
 
+static void load_words(struct loading *loading)
+{
+    struct config *config = loading->config;
+    if (*config->sensitive_words_file)
+        words_file_load(config->sensitive_words_file,
+                        *loading->file ? loading->file : "环境变量 environment",
+                        &config->file_words, loading->problems);
+}
+
 static void check_provider(struct loading *loading, const char *where)
 {
     struct config *config = loading->config;
@@ -317,6 +327,7 @@ enum status config_load(const char *file, char *const *environment,
     enum status status = *file ? take_file(&loading) : ST_OK;
     if (status == ST_OK) {
         take_environment(&loading, environment);
+        load_words(&loading);
         check_together(&loading);
         status = problems_have_error(ret_problems) ? ST_INVAL : ST_OK;
     }
@@ -334,6 +345,7 @@ void config_free(struct config *config)
     if (!config)
         return;
     values_clear(config);
+    values_clear_list(&config->file_words);
     free(config->file);
     free(config);
 }

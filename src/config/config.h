@@ -19,6 +19,9 @@ struct config_credential {
     char *client_secret;
 };
 
+/* The longest of the sensitive words. */
+#define CONFIG_WORD_BYTES_MAX 256
+
 struct config_list {
     char **items;
     size_t n;
@@ -87,6 +90,9 @@ struct config {
     struct config_list deny_users;
     struct config_list vip_users;
     struct config_list admin_users;
+    struct config_list sensitive_words;
+    char *sensitive_words_file;
+    struct config_list file_words;    /* what that file lists */
     struct config_list webhook_hosts; /* only what the operator listed; the built-in ones come on
                                          top while it is empty */
     char *data_dir;

@@ -197,6 +197,17 @@ static const struct config_key table[] = {
      .help_en = "administrators (userids): no list and no limit holds for them, and they change "
                 "the lists in chat; only where signatures are checked or in stream mode"},
 
+    {FIELD(sensitive_words), .env = "SENSITIVE_WORDS", .type = CONFIG_LIST, .fallback = "",
+     .flags = CONFIG_LIVE, .section_zh = "敏感词", .section_en = "Words that are not said",
+     .help_zh = "含有这些词的问题不提问，回答里的每个字换成 🚫；不分大小写和全角半角",
+     .help_en = "questions with one of these words are refused, in answers each character of one "
+                "becomes 🚫; case and full or half width make no difference"},
+    {FIELD(sensitive_words_file), .env = "SENSITIVE_WORDS_FILE", .type = CONFIG_STRING,
+     .fallback = "", .flags = CONFIG_LIVE,
+     .help_zh = "更多的敏感词：UTF-8 文件，一行一个，# 开头的行是注释",
+     .help_en = "more of them: a file in UTF-8, one word a line, lines that begin with # are "
+                "comments"},
+
     {FIELD(listen), .env = "LISTEN", .type = CONFIG_STRING, .fallback = "0.0.0.0",
      .section_zh = "服务", .section_en = "The service", .help_zh = "监听地址",
      .help_en = "address to listen on"},

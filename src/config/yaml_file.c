@@ -9,32 +9,13 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "config/text_file.h"
 #include "util/buf.h"
 #include "util/mem.h"
 
 struct yaml_file {
     yaml_document_t document;
 };
-
-static enum status read_file(const char *file, struct buf *out, struct error *ret_err)
-{
-    FILE *stream = fopen(file, "rbe");
-    if (!stream)
-        return error_set(ret_err, ST_NOT_FOUND, 0, "%s", strerror(errno));
-    char chunk[8192];
-    size_t n;
-    while ((n = fread(chunk, 1, sizeof(chunk), stream)) > 0 && buf_add(out, chunk, n) == ST_OK)
-        ;
-    bool is_broken = ferror(stream);
-    (void)fclose(stream);
-    if (is_broken) /* a directory, for instance */
-        return error_set(ret_err, ST_NOT_FOUND, 0, "it cannot be read");
-    if (buf_status(out) != ST_OK)
-        return error_set(ret_err, ST_TOO_LARGE, 0, "larger than %d bytes", YAML_FILE_BYTES_MAX);
-    if (!utf8_is_valid(buf_str(out)))
-        return error_set(ret_err, ST_INVAL, 0, "not UTF-8 (请存为 UTF-8 编码)");
-    return ST_OK;
-}
 
 /* Overwrites with blanks up to `end`, keeping the lines. */
 static char *blank(char *p, const char *end)
@@ -136,7 +117,7 @@ static enum status parse(struct str text, yaml_document_t *ret_document, struct 
 enum status yaml_file_load(const char *file, struct yaml_file **ret_yaml, struct error *ret_err)
 {
     struct buf text = BUF_INIT(YAML_FILE_BYTES_MAX);
-    enum status status = read_file(file, &text, ret_err);
+    enum status status = text_file_read(file, &text, ret_err);
     struct yaml_file *yaml = xcalloc(1, sizeof(*yaml));
     if (status == ST_OK && text.len > 0 && strlen(text.data) != text.len)
         status = error_set(ret_err, ST_INVAL, 0, "a NUL byte in the text");

@@ -69,9 +69,10 @@ const char *const sqlite_statements[SQL_N_STATEMENTS] = {
 
     /* It was said in other words since. */
     [SQL_REPLACE_EXCHANGE] = "UPDATE exchange SET in_context = 0 WHERE id = ?1",
-    [SQL_READ_LAST] = "SELECT id, question FROM exchange"
-                      " WHERE robot = ?1 AND conversation = ?2 AND sender = ?3 AND id > ?4"
-                      " AND kind IN ('question', 'template') ORDER BY id DESC LIMIT 1",
+    [SQL_READ_LAST] =
+        "SELECT id, question FROM exchange"
+        " WHERE robot = ?1 AND conversation = ?2 AND sender = ?3 AND id > ?4"
+        " AND kind IN ('question', 'template') AND outcome <> 'refused' ORDER BY id DESC LIMIT 1",
 
     [SQL_COUNT_CALLS] = "INSERT INTO call (month, app, kind, calls) VALUES (?1, ?2, ?3, ?4)"
                         " ON CONFLICT DO UPDATE SET calls = calls + ?4",

@@ -102,11 +102,11 @@ struct store_exchange_record {
     const char *user; /* staff id, or the opaque sender id */
     const char *nick;
     const char *conversation_title;
-    const char *question; /* as sent to the model */
+    const char *question; /* as sent to the model; as typed when refused */
     const char *answer;   /* "" when none came */
     const char *provider;
     const char *model;
-    const char *outcome;       /* "answered", "failed", "cut", "undelivered" */
+    const char *outcome;       /* "answered", "failed", "cut", "undelivered", "refused" */
     const char *reference;     /* the log's reference of the turn */
     bool in_context;           /* may be read back as context of a later question */
     int64_t prompt_tokens;     /* -1 unknown */
