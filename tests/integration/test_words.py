@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from harness import message, signed, wait_for
+from harness import Bridge, message, signed, wait_for
 
 SECRET = "app-secret-0001"
 MASK = "🚫"
@@ -90,12 +90,12 @@ def test_more_words_come_from_a_file(bridge, hear, llm):
 
 @pytest.mark.parametrize("content, problem", [
     (b"\xe4\xb9\x99\n\xff\xfe\n", "words.txt:2: "), ("好\n\n".encode() + b"x" * 257 + b"\n", "words.txt:3: "), (b"a\0b\n", "words.txt:1: "),
-    (None, "config.json: sensitive_words_file: ")])
-def test_a_file_that_cannot_be_used_is_named_with_its_line(bridge, tmp_path, content, problem):
+    (None, "config.json: sensitive_words_file: ")], ids=["no UTF-8", "too long", "NUL", "no file"])
+def test_a_file_that_cannot_be_used_is_named_with_its_line(tmp_path, content, problem):
     path = tmp_path / "words.txt"
     if content is not None:
         path.write_bytes(content)
-    program = bridge(sensitive_words_file=str(path), expect_ready=False)
+    program = Bridge(tmp_path / "run", {"provider": "demo", "port": 0, "sensitive_words_file": str(path)}, expect_ready=False)
     assert program.wait_end() == 78
     assert problem in program.text()
 
