@@ -95,11 +95,46 @@ static void wake_later(struct meter *meter, int64_t delay_ms)
 
 /* ---- the store ---- */
 
+/* Calls that are on their way to the store. */
+struct writing {
+    struct meter *meter;
+    char month[MONTH_SIZE];
+    char *app;
+    char *kind;
+    int64_t calls;
+};
+
+/* What could not be written is written with what comes next, unless its month is over. */
 static void on_counted(enum status status, void *arg)
 {
-    (void)arg;
-    if (status != ST_OK)
+    struct writing *writing = arg;
+    struct meter *meter = writing->meter;
+    if (status != ST_OK) {
         log_event(LOG_WARN, "meter", "not_stored", LOG_S("reason", status_name(status)));
+        struct counter *counter = strcmp(writing->month, meter->month) == 0
+                                      ? counter_of(meter, writing->app, writing->kind)
+                                      : NULL;
+        if (counter) {
+            counter->stored -= writing->calls;
+            counter->unstored += writing->calls;
+            wake_later(meter, RELOAD_MS);
+        }
+    }
+    free(writing->app);
+    free(writing->kind);
+    free(writing);
+}
+
+static void write_calls(struct meter *meter, const struct counter *counter)
+{
+    const struct store_calls calls = {counter->app, counter->kind, counter->unstored};
+    struct writing *writing = xcalloc(1, sizeof(*writing));
+    writing->meter = meter;
+    memcpy(writing->month, meter->month, MONTH_SIZE);
+    writing->app = xstrdup(counter->app);
+    writing->kind = xstrdup(counter->kind);
+    writing->calls = counter->unstored;
+    store_count_calls(meter->store, meter->month, &calls, on_counted, writing);
 }
 
 void meter_flush(struct meter *meter)
@@ -109,8 +144,7 @@ void meter_flush(struct meter *meter)
         struct counter *counter = LIST_ENTRY(node, struct counter, node);
         if (counter->unstored == 0)
             continue;
-        struct store_calls calls = {counter->app, counter->kind, counter->unstored};
-        store_count_calls(meter->store, meter->month, &calls, on_counted, NULL);
+        write_calls(meter, counter);
         counter->stored += counter->unstored;
         counter->unstored = 0;
     }
@@ -169,8 +203,7 @@ static void turn_month(struct meter *meter)
     clock_local_day(clock_wall_ms(), day);
     if (strncmp(day, meter->month, MONTH_SIZE - 1) == 0)
         return;
-    if (meter->is_loaded)
-        meter_flush(meter);
+    meter_flush(meter);
     drop_counters(meter);
     memcpy(meter->month, day, MONTH_SIZE - 1);
     meter->month[MONTH_SIZE - 1] = '\0';
