@@ -342,12 +342,14 @@ static void deliver_rest(struct turn *turn)
         return;
     }
     turn->reply_kind = REPLY_ANSWER;
-    turn->kind = !wants_context(turn) ? "image" : turn->route.template ? "template" : "question";
-    if (turn->route.command && wants_context(turn))
-        buf_puts(&turn->question, turn->message.text); /* which question it was is not told */
-    else
-        write_question(turn);
+    buf_clear(&turn->answer); /* here for the second time when the store was in trouble */
     buf_add_str(&turn->answer, buf_str(&turn->shown));
+    if (turn->route.command && wants_context(turn)) {
+        turn_ask_again(turn); /* finds the question, and asks nobody */
+        return;
+    }
+    turn->kind = !wants_context(turn) ? "image" : turn->route.template ? "template" : "question";
+    write_question(turn);
     turn_deliver(turn);
 }
 

@@ -285,12 +285,18 @@ static void on_last(const struct store_last *last, void *arg)
     struct turn *turn = arg;
     if (turn->chat->is_stopped)
         return;
-    if (last->status == ST_NOT_FOUND) {
+    bool is_answered = turn->shown.len > 0; /* in an earlier run: the rest is delivered */
+    if (last->status == ST_NOT_FOUND && !is_answered) {
         turn_put(turn, WORD_NOTHING_TO_REPEAT, NULL);
         turn_say(turn);
-    } else if (last->status != ST_OK) {
+    } else if (last->status != ST_OK && last->status != ST_NOT_FOUND) {
         turn_set_state(turn, TURN_WAITING);
         turn_retry_later(turn);
+    } else if (is_answered) {
+        buf_puts(&turn->question, last->question ? last->question : turn->message.text);
+        turn->replaces_id = last->exchange_id;
+        turn->kind = "question";
+        turn_deliver(turn);
     } else {
         buf_puts(&turn->question, last->question);
         if (filter_finds(access_filter(turn->chat->access), buf_str(&turn->question))) {
