@@ -89,10 +89,10 @@ static void set_code(struct api_reading *reading, struct str code)
     reading->code[len] = '\0';
 }
 
-/* An errcode of 88 wraps another one in sub_code. */
+/* An errcode of 88 wraps another one in sub_code. INT64_MIN: there is none. */
 static int64_t errcode_of(const json_t *value)
 {
-    int64_t errcode = json_i64(value, "errcode", 0);
+    int64_t errcode = json_i64(value, "errcode", INT64_MIN);
     if (errcode == 88) {
         int64_t inner = json_i64(value, "sub_code", 0);
         return inner ? inner : 15; /* without one the authentication timed out */
@@ -148,6 +148,19 @@ static void read_status(const struct http_response *response, struct api_reading
     }
 }
 
+static void read_errcode(struct api_reading *reading)
+{
+    int64_t errcode = errcode_of(reading->value);
+    if (errcode == INT64_MIN) {
+        reading->result = API_BUSY;
+        (void)error_set(&reading->error, ST_PROTOCOL, 0, "an answer without an errcode");
+    } else if (errcode != 0) {
+        (void)snprintf(reading->code, sizeof(reading->code), "%lld", (long long)errcode);
+        read_number(reading, errcode);
+        explain(reading, (int)errcode, "errmsg");
+    }
+}
+
 void api_answer_read(const struct http_response *response, bool is_oapi,
                      struct api_reading *ret_reading)
 {
@@ -168,11 +181,16 @@ void api_answer_read(const struct http_response *response, bool is_oapi,
                         "the answer is no JSON object");
         return;
     }
-    int64_t errcode = errcode_of(ret_reading->value);
-    if (is_oapi && errcode != 0) {
-        (void)snprintf(ret_reading->code, sizeof(ret_reading->code), "%lld", (long long)errcode);
-        read_number(ret_reading, errcode);
-        explain(ret_reading, (int)errcode, "errmsg");
+    if (json_object_get(ret_reading->value, "punish")) {
+        ret_reading->result = API_THROTTLED;
+        (void)error_set(&ret_reading->error, ST_LIMITED, response->http_status,
+                        "this address is banned for some minutes");
+    } else if (is_oapi) {
+        read_errcode(ret_reading);
+    } else if (!json_bool(ret_reading->value, "success", true)) {
+        ret_reading->result = API_REFUSED;
+        set_code(ret_reading, json_str(ret_reading->value, "code"));
+        explain(ret_reading, response->http_status, "message");
     }
 }
 

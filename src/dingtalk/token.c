@@ -24,6 +24,7 @@ struct token {
     struct list waiters;
     char *text; /* NULL: none */
     int64_t ends_ms;
+    int64_t renew_ms;    /* from when on a new one is fetched, while this one is still used */
     uint64_t request;    /* the fetch that runs; 0 */
     struct timer *timer; /* tells waiters who can be told at once */
     bool is_refused;
@@ -76,11 +77,20 @@ static void tell_all(struct token *token)
     }
 }
 
+static bool is_refusal_held(const struct token *token)
+{
+    return token->is_refused && loop_now_ms(token->loop) - token->refused_ms < REFUSAL_HOLDS_MS;
+}
+
+/* The token may have been dropped since this was put off: then there is nothing to tell yet. */
 static void on_tell(void *arg)
 {
     struct token *token = arg;
     token->timer = NULL;
-    tell_all(token);
+    if (token->text || (is_refusal_held(token) && !token->request))
+        tell_all(token);
+    else if (!token->request && !list_is_empty(&token->waiters))
+        fetch(token);
 }
 
 static void take(struct token *token, const struct api_reading *reading)
@@ -90,7 +100,9 @@ static void take(struct token *token, const struct api_reading *reading)
     life_s = life_s < LIFE_S_MIN ? LIFE_S_MIN : life_s > LIFE_S_MAX ? LIFE_S_MAX : life_s;
     forget_text(token);
     token->text = xstrndup(text.p, text.n);
+    int64_t ahead_ms = life_s * 1000 / 2 < AHEAD_MS ? life_s * 1000 / 2 : AHEAD_MS;
     token->ends_ms = loop_now_ms(token->loop) + life_s * 1000;
+    token->renew_ms = token->ends_ms - ahead_ms;
     token->is_refused = false;
 }
 
@@ -156,8 +168,8 @@ void token_get(struct token *token, struct token_waiter *waiter)
     list_push_back(&token->waiters, &waiter->node);
     if (token->text && now_ms >= token->ends_ms)
         forget_text(token);
-    bool is_fetch_held = token->is_refused && now_ms - token->refused_ms < REFUSAL_HOLDS_MS;
-    bool wants_fetch = !token->text || now_ms >= token->ends_ms - AHEAD_MS;
+    bool is_fetch_held = is_refusal_held(token);
+    bool wants_fetch = !token->text || now_ms >= token->renew_ms;
     if (wants_fetch && !is_fetch_held && !token->request)
         fetch(token);
     bool can_tell = token->text || (is_fetch_held && !token->request);
