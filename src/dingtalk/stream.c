@@ -4,7 +4,8 @@
  *     RESTING ─(rest over)→ ASKING ─ticket→ CONNECTING ─open→ UP
  *        ↑                    │                 │              │ broken
  *        └────── failed ──────┴─────────────────┴──────────────┘
- *     UP ─disconnect frame→ ASKING, and the old connection is drained beside the new one
+ *     UP ─disconnect frame→ ASKING, and the old connection is drained beside the new one (RESTING
+ *         first, when it had hardly been up)
  *     any ─stream_stop→ STOPPED
  */
 #include "dingtalk/stream.h"
@@ -123,17 +124,22 @@ static void send_ack(struct stream *stream, uint64_t connection, const char *mes
                   LOG_S("reason", status_name(status)));
 }
 
+static void close_all(struct stream *stream);
+
 static void on_receipt(enum receipt receipt, void *arg)
 {
     struct pending *pending = arg;
+    struct stream *stream = pending->stream;
     if (receipt == RECEIPT_NOT_STORED)
         log_event(LOG_WARN, "stream", "not_stored", LOG_S("frame", pending->message_id));
     else
-        send_ack(pending->stream, pending->connection, pending->message_id, 200, "OK",
+        send_ack(stream, pending->connection, pending->message_id, 200, "OK",
                  STR_LIT("{\"response\":null}"));
     list_remove(&pending->node);
     free(pending->message_id);
     free(pending);
+    if (stream->is_stopped && list_is_empty(&stream->pending))
+        close_all(stream);
 }
 
 static void drop_frame(struct link *link, const char *what, const char *reason)
@@ -213,6 +219,7 @@ static void replace_connection(struct link *link, const struct frame *frame)
     log_event(LOG_INFO, "stream", "replacing", LOG_S("client_id", link->client_id),
               LOG_STR("announced", str_sub(data, 0, utf8_cut(data, 200))));
     forget_failures_if_healthy(link);
+    int64_t up_ms = loop_now_ms(stream->loop) - link->up_since_ms;
     if (link->draining)
         websocket_close(stream->client, link->draining, CLOSE_NORMAL);
     timer_cancel(&link->drain_timer);
@@ -220,7 +227,13 @@ static void replace_connection(struct link *link, const struct frame *frame)
     link->connection = 0;
     link->drain_timer = timer_start(stream->loop, stream->settings.drain_connection_ms,
                                     "stream drain", on_drain_over, link);
-    ask_for_ticket(link);
+    if (up_ms >= stream->settings.first_rest_ms) {
+        ask_for_ticket(link);
+    } else { /* no gateway that ends whatever it opens is asked in a circle */
+        struct error error;
+        (void)error_set(&error, ST_NET, 0, "announced to end when it had just been opened");
+        rest(link, 0, "replaced_too_soon", &error);
+    }
 }
 
 static void on_frame(struct link *link, uint64_t connection, const struct frame *frame)
@@ -260,6 +273,10 @@ static void on_open(uint64_t id, void *arg)
 {
     struct link *link = arg;
     struct stream *stream = link->stream;
+    if (stream->is_stopped) {
+        websocket_close(stream->client, id, CLOSE_GOING_AWAY);
+        return;
+    }
     link->up_since_ms = loop_now_ms(stream->loop);
     stream->stats.opened++;
     set_state(link, LINK_UP);
@@ -298,6 +315,8 @@ static void on_close(uint64_t id, const struct error *error, int close_code, voi
         on_drained(link);
         return;
     }
+    if (id != link->connection) /* closed by us because another one was drained after it */
+        return;
     link->connection = 0;
     if (stream->is_stopped)
         return;
@@ -450,23 +469,28 @@ void stream_free(struct stream *stream)
     free(stream);
 }
 
-/* Receipts that are on their way are still sent: closing comes behind what is queued. */
-static void close_link(struct link *link)
+/* What has been acknowledged by now is still sent: closing comes behind what is queued. */
+static void close_all(struct stream *stream)
 {
-    struct stream *stream = link->stream;
-    api_cancel(stream->api, link->call);
-    link->call = 0;
-    timer_cancel(&link->drain_timer);
-    websocket_close(stream->client, link->connection, CLOSE_GOING_AWAY);
-    websocket_close(stream->client, link->draining, CLOSE_GOING_AWAY);
-    set_state(link, LINK_STOPPED);
+    for (size_t i = 0; i < stream->stats.wanted; i++) {
+        websocket_close(stream->client, stream->links[i].connection, CLOSE_GOING_AWAY);
+        websocket_close(stream->client, stream->links[i].draining, CLOSE_GOING_AWAY);
+    }
 }
 
+/* Messages that the receiver has not said anything about yet are waited for. */
 void stream_stop(struct stream *stream)
 {
     stream->is_stopped = true;
-    for (size_t i = 0; i < stream->stats.wanted; i++)
-        close_link(&stream->links[i]);
+    for (size_t i = 0; i < stream->stats.wanted; i++) {
+        struct link *link = &stream->links[i];
+        api_cancel(stream->api, link->call);
+        link->call = 0;
+        timer_cancel(&link->drain_timer);
+        set_state(link, LINK_STOPPED);
+    }
+    if (list_is_empty(&stream->pending))
+        close_all(stream);
 }
 
 void stream_get_stats(const struct stream *stream, struct stream_stats *ret_stats)

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from harness import message, wait_for
+from harness import message, signed, wait_for
 
 
 @pytest.fixture
@@ -179,3 +179,65 @@ def test_killed_and_started_again_every_acknowledged_message_is_answered_once(st
         assert f"第{number}问" in gateway.wait_texts(1, f"k{number}")[0]
     wait_for(lambda: b"dingbridge_turns_open 0\n" in program.request("GET", "/metrics")[1], "all turns to end")
     assert len(gateway.texts()) == 10
+
+
+def test_a_connection_that_is_replaced_again_while_the_first_one_drains_is_one_connection_in_the_end(streaming, gateway):
+    program = streaming()
+    for number in range(2):
+        gateway.disconnect(close_after=4)
+        wait_for(lambda: len(gateway.connections(only_open=False)) == number + 2, "another connection")
+        wait_for(lambda: b"dingbridge_stream_connections_up 1\n" in program.request("GET", "/metrics")[1], "it to be up")
+    wait_for(lambda: len(gateway.connections()) == 1, "the old ones to be gone")
+    gateway.disconnect(close_after=1)
+    wait_for(lambda: len(gateway.connections(only_open=False)) == 4, "the fourth connection")
+    wait_for(lambda: len(gateway.connections()) == 1, "the third one to be gone")
+    assert not program.lines("stream connection_lost") and len(gateway.calls("open")) == 4
+    gateway.say("还在")
+    assert "还在" in gateway.wait_texts(1)[0]
+
+
+def test_what_comes_on_the_old_connection_is_acknowledged_there(streaming, gateway):
+    program = streaming()
+    old, = gateway.connections()
+    gateway.disconnect(close_after=5)
+    wait_for(lambda: len(gateway.connections()) == 2, "the new connection")
+    asked = message("旧线上", gateway.url, "old", robotCode=gateway.APP)
+    gateway.push(asked, connection=old["id"], force=True)
+    ack = gateway.wait_ack(msgId=asked["msgId"])
+    assert ack["connection"] == old["id"]
+    assert "旧线上" in gateway.wait_texts(1, "old")[0]
+    assert not program.lines("stream not_acknowledged")
+
+
+def test_gateways_that_end_every_connection_at_once_are_asked_with_patience(streaming, gateway):
+    gateway.script({"api": "connect", "times": 99, "first": [{"type": "SYSTEM", "topic": "disconnect", "data": {"reason": "no"}, "force": True}]})
+    program = streaming(wait=False)
+    wait_for(lambda: len(gateway.calls("open")) >= 3, "three tries")
+    times = [each["time"] for each in gateway.calls("open")]
+    assert times[1] - times[0] > 0.7 and times[2] - times[1] > 1.5
+    program.process.terminate()
+    assert program.wait_end() == 0
+
+
+def test_callbacks_are_answered_beside_the_stream(streaming, gateway):
+    program = streaming()
+    assert program.post(message("网页来的", gateway.url, "http"), signed(gateway.SECRET)) == 200
+    gateway.say("长连接来的", session="stream")
+    assert "网页来的" in gateway.wait_texts(1, "http")[0] and "长连接来的" in gateway.wait_texts(1, "stream")[0]
+    assert program.post(message("没有签名", gateway.url, "bad")) in (401, 403)
+
+
+def test_robots_named_in_the_environment_are_connected(bridge, gateway):
+    keys = gateway.keys("dingrobot1", "dingrobot2")
+    del keys["credentials"]
+    bridge(environment={"DINGTALK_CREDENTIALS": "dingrobot1:secret-of-dingrobot1,dingrobot2:secret-of-dingrobot2"}, **keys)
+    gateway.wait_connected(2)
+    gateway.say("第二个机器人", robotCode="dingrobot2")
+    assert "第二个机器人" in gateway.wait_texts(1)[0]
+
+
+@pytest.mark.parametrize("size", [200_000, 900_000])
+def test_large_frames_in_many_fragments_are_read(streaming, gateway, size):
+    streaming(max_question_len=None)
+    gateway.push(message("大" * (size // 3), gateway.url, "large", robotCode=gateway.APP), fragment=4096)
+    assert gateway.wait_texts(1, "large")
