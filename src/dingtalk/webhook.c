@@ -8,8 +8,8 @@
  *                        └→ ENDING ─next turn of the loop→ DONE (on_done)
  *
  * A session webhook that has ended is left for the robot's API, where there is one: from then on
- * the parts go that way, without mentions, and in smaller pieces. Where there is none, the
- * address's own end (sessionWebhookExpiredTime) is not believed: sending shows it.
+ * the parts go that way, without mentions. Where there is none, the address's own end
+ * (sessionWebhookExpiredTime) is not believed: sending shows it.
  */
 #include "dingtalk/webhook.h"
 
@@ -202,18 +202,27 @@ static void send_piece(struct webhook_sink *sink)
     buf_done(&text);
 }
 
-/* Bytes of a message that are left for its text. */
+static bool can_go_by_api(const struct webhook_sink *sink)
+{
+    struct proactive_target target = target_of(sink);
+    return !sink->is_by_api && sink->app != API_NO_APP && proactive_is_possible(&target);
+}
+
+/* Bytes of a message that are left for its text. Where a part may have to go by the API it fits
+ * there as well, so that the parts are the same whichever way they go, before and after a restart.
+ */
 static size_t text_room(const struct webhook_sink *sink)
 {
     size_t max = sink->webhook->settings.max_message_bytes;
-    if (sink->is_by_api)
-        return PROACTIVE_PARAM_BYTES_MAX - webhook_text_cost(str_of(sink->title));
+    size_t max_by_api = PROACTIVE_PARAM_BYTES_MAX - webhook_text_cost(str_of(sink->title));
     struct buf empty = BUF_INIT(BODY_BYTES_MAX);
     size_t taken = webhook_text_cost(buf_str(&sink->mention));
     if (webhook_body(sink->title, STR_LIT(""), sink->staff_id, &empty) == ST_OK)
         taken += empty.len;
     buf_done(&empty);
-    return taken < max ? max - taken : 0;
+    size_t room = taken < max ? max - taken : 0;
+    bool is_api_possible = sink->is_by_api || can_go_by_api(sink);
+    return is_api_possible && max_by_api < room ? max_by_api : room;
 }
 
 static void forget_repeats(struct webhook_sink *sink)
@@ -333,26 +342,14 @@ static void send_refused_notice(struct webhook_sink *sink, const struct error *e
         post(sink, str_of(REFUSED_NOTICE), NULL);
 }
 
-static bool can_go_by_api(const struct webhook_sink *sink)
-{
-    struct proactive_target target = target_of(sink);
-    return !sink->is_by_api && sink->app != API_NO_APP && proactive_is_possible(&target);
-}
-
-/* The piece that the webhook did not take is sent again, in smaller ones if it must be. */
+/* The piece that the webhook did not take is sent again. */
 static void go_by_api(struct webhook_sink *sink, const struct error *error)
 {
     log_event(LOG_INFO, "webhook", "by_api", LOG_S("msg", sink->msg_id),
               LOG_I("part", sink->part + 1), LOG_S("reason", error->text));
     sink->is_by_api = true;
-    size_t room = text_room(sink);
     forget_repeats(sink);
-    if (webhook_text_cost(str_of(sink->pieces.parts[sink->piece])) > room) {
-        sink->piece_max = 2 * room;
-        split_smaller(sink, error);
-    } else {
-        send_piece(sink);
-    }
+    send_piece(sink);
 }
 
 static void on_webhook_answer(struct webhook_sink *sink, enum webhook_answer answer,
@@ -444,6 +441,8 @@ static void sink_finish(struct sink *base, const struct reply *reply)
     sink->parts = split_markdown(buf_str(&text), text_room(sink), webhook_text_cost);
     buf_done(&text);
     sink->part = reply->parts_done > 0 ? (size_t)reply->parts_done : 0;
+    if (sink->part > sink->parts.n) /* counted by somebody else: rather twice than not at all */
+        sink->part = 0;
     if (sink->part < sink->parts.n) {
         send_part(sink);
         return;
