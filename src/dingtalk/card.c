@@ -20,6 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dingtalk/card_call.h"
+#include "dingtalk/card_farewell.h"
 #include "dingtalk/card_pace.h"
 #include "dingtalk/split.h"
 #include "util/buf.h"
@@ -32,7 +34,6 @@
 #define PART_BITS 12
 #define PARTS_MAX ((1 << PART_BITS) - 1)
 #define TEXT_BYTES_MAX ((size_t)64 * 1024 * 1024) /* the owner keeps a narrower limit */
-#define CALL_TIMEOUT_MS 8000
 /* Failures in a row that are borne. */
 #define CREATE_FAILURES_MAX 2
 #define UPDATE_FAILURES_MAX 5
@@ -49,9 +50,6 @@ enum card_state {
     CARD_DONE,
 };
 
-/* What a call is for. */
-enum card_call { CALL_NONE, CALL_CREATE, CALL_BEGIN_FLOW, CALL_UPDATE, CALL_CLOSE, CALL_END_FLOW };
-
 struct cards {
     struct platform platform; /* first */
     struct platform *inner;
@@ -62,6 +60,7 @@ struct cards {
     char *content_key;
     struct map *open; /* track id → struct card, while a card is there */
     struct card_pace pace;
+    struct card_farewells farewells; /* to cards that are given up */
 };
 
 struct card {
@@ -81,8 +80,9 @@ struct card {
     size_t sent_bytes;  /* of the text, in the newest call */
     size_t cut_bytes;   /* where the card ends for good; 0: the text fits so far */
     bool has_begun_flow;
+    bool may_exist;      /* a creation was sent that was not heard of again */
     bool is_final_shown; /* the finalising call was taken */
-    bool is_continued;   /* what is behind the cut has been handed to the inner sink */
+    bool is_continued;   /* the inner sink has begun */
 
     uint64_t call; /* 0: none is under way */
     enum card_call call_kind;
@@ -170,6 +170,7 @@ static void say_inside(struct card *card, size_t from)
     const struct reply reply = {
         .kind = card->reply_kind, .markdown = buf_str(&rest), .parts_done = card->inner_parts_done};
     set_state(card, CARD_CONTINUING);
+    card->is_continued = true;
     if (card->is_failure)
         card->inner->ops->fail(card->inner, &reply);
     else
@@ -193,96 +194,36 @@ static size_t find_cut(const struct card *card)
     return end > least ? end : least;
 }
 
+/* Line ends at the very end are nothing that has to be said. */
+static bool is_blank_from(const struct card *card, size_t from)
+{
+    return str_trim(str_sub(buf_str(&card->text), from, card->text.len)).n == 0;
+}
+
 /* How much of the text belongs into the card by now. */
 static size_t wanted_bytes(struct card *card)
 {
-    if (card->cut_bytes == 0 && card->text.len > card->cards->settings.max_bytes)
-        card->cut_bytes = find_cut(card);
-    return card->cut_bytes ? card->cut_bytes : card->text.len;
-}
-
-/* Line ends at the end would make the card flicker; a fence that is open is closed. */
-static void put_content(const struct card *card, size_t bytes, struct buf *out)
-{
-    struct str text = str_sub(buf_str(&card->text), 0, bytes);
-    while (text.n > 0 && (text.p[text.n - 1] == '\n' || text.p[text.n - 1] == '\r'))
-        text.n--;
-    buf_add_str(out, text);
-    split_open_fence(text, out, NULL);
-    if (out->len == 0) /* DingTalk takes no empty text */
-        buf_putc(out, ' ');
+    size_t max_bytes = card->cards->settings.max_bytes;
+    if (card->cut_bytes > 0)
+        return card->cut_bytes;
+    if (card->text.len <= max_bytes)
+        return card->text.len;
+    if (is_blank_from(card, max_bytes)) /* may stay so, or not */
+        return utf8_cut(buf_str(&card->text), max_bytes);
+    return card->cut_bytes = find_cut(card);
 }
 
 /* ---- calls ---- */
 
-static const struct {
-    const char *method;
-    const char *path;
-    const char *kind; /* for the meter */
-} calls[] = {
-    [CALL_CREATE] = {"POST", "/v1.0/card/instances/createAndDeliver", "card_create"},
-    [CALL_BEGIN_FLOW] = {"PUT", "/v1.0/card/instances", "card_flow"},
-    [CALL_UPDATE] = {"PUT", "/v1.0/card/streaming", "card_update"},
-    [CALL_CLOSE] = {"PUT", "/v1.0/card/streaming", "card_update"},
-    [CALL_END_FLOW] = {"PUT", "/v1.0/card/instances", "card_flow"},
-};
-
-static enum status put_body(const struct card *card, enum card_call kind, size_t bytes,
-                            struct buf *out)
-{
-    const struct card_template *template = &card->cards->settings.card;
-    enum status status;
-    struct buf content = BUF_INIT(bytes + FENCE_BYTES_MAX);
-    if (kind != CALL_BEGIN_FLOW)
-        put_content(card, bytes, &content);
-    if (kind == CALL_CREATE)
-        status = buf_add_str(out, buf_str(&card->create_body));
-    else if (kind == CALL_BEGIN_FLOW || kind == CALL_END_FLOW)
-        status = card_flow_body(template, card->track_id,
-                                kind == CALL_END_FLOW ? CARD_FLOW_FINISHED : CARD_FLOW_INPUTTING,
-                                buf_str(&content), out);
-    else
-        status =
-            card_stream_body(template, card->track_id, buf_str(&content), kind == CALL_CLOSE, out);
-    buf_done(&content);
-    return status;
-}
-
-static uint64_t send_call(const struct card *card, enum card_call kind, size_t bytes, api_fn fn,
-                          void *arg)
-{
-    struct buf body = BUF_INIT(BODY_BYTES_MAX);
-    uint64_t id = 0;
-    if (put_body(card, kind, bytes, &body) == ST_OK) {
-        const struct api_request request = {.app = card->app,
-                                            .method = calls[kind].method,
-                                            .path = calls[kind].path,
-                                            .body = buf_str(&body),
-                                            .kind = calls[kind].kind,
-                                            .timeout_ms = CALL_TIMEOUT_MS};
-        id = api_call(card->cards->api, &request, fn, arg);
-    }
-    buf_done(&body);
-    return id;
-}
-
-static void ignore_answer(uint64_t id, const struct api_answer *answer, void *arg)
-{
-    (void)id;
-    (void)arg;
-    if (answer->result != API_OK)
-        log_event(LOG_WARN, "card", "not_finalised", LOG_I("code", answer->error.code),
-                  LOG_S("detail", answer->error.text));
-}
-
 /* The card cannot be used, or not any more: messages say it all, as soon as there is something to
- * say. A card that is there is told once more that nothing follows. */
+ * say. A card that is there shows what it has, and that nothing follows. */
 static void go_plain(struct card *card, const char *why, const struct error *error)
 {
     log_event(LOG_WARN, "card", why, LOG_S("card", card->track_id), LOG_I("code", error->code),
               LOG_S("detail", error->text), LOG_I("shown_bytes", card->shown_bytes));
-    if (card->state != CARD_CREATING && api_level(card->cards->api) != CALLS_EXHAUSTED)
-        (void)send_call(card, CALL_CLOSE, card->shown_bytes, ignore_answer, NULL);
+    if (card->state != CARD_CREATING || card->may_exist)
+        card_farewells_say(&card->cards->farewells, card->app, card->track_id,
+                           str_sub(buf_str(&card->text), 0, card->shown_bytes));
     (void)map_take(card->cards->open, str_of(card->track_id));
     card->cut_bytes = 0;
     set_state(card, CARD_PLAIN);
@@ -294,7 +235,7 @@ static void go_plain(struct card *card, const char *why, const struct error *err
 static void on_closed(struct card *card)
 {
     (void)map_take(card->cards->open, str_of(card->track_id));
-    if (card->cut_bytes > 0) {
+    if (card->cut_bytes > 0 && !is_blank_from(card, card->cut_bytes)) {
         set_state(card, CARD_CONTINUING);
         card->sink.handlers->on_part(&card->sink, encode_parts(card, 0), card->sink.arg);
         return;
@@ -322,14 +263,10 @@ static bool repeat(struct card *card, const struct api_answer *answer, int max_f
 {
     struct cards *cards = card->cards;
     bool is_throttled = answer->result == API_THROTTLED;
-    if (!is_throttled && answer->result != API_BUSY && answer->result != API_UNCERTAIN)
+    if (!card_call_is_worth_repeating(answer->result) || ++card->n_failures > max_failures)
         return false;
-    if (++card->n_failures > max_failures)
-        return false;
-    if (is_throttled)
-        card_pace_rest(&cards->pace, loop_now_ms(cards->loop) + cards->settings.throttle_rest_ms);
     log_event(LOG_INFO, "card", "call_again", LOG_S("card", card->track_id),
-              LOG_S("call", calls[card->call_kind].kind),
+              LOG_S("call", card_call_name(card->call_kind)),
               LOG_S("reason", api_result_name(answer->result)), LOG_I("failure", card->n_failures));
     wait_for(card, is_throttled ? 0 : cards->settings.retry_ms * card->n_failures);
     return true;
@@ -353,6 +290,7 @@ static void on_created(struct card *card, const struct api_answer *answer)
     /* It was made before a restart, or by a call that we did not hear of. */
     bool is_there = str_eq(answer->code, STR_LIT("param.cardAlreadyExist"));
     struct error error = answer->error;
+    card->may_exist = card->may_exist || answer->result == API_UNCERTAIN;
     if (answer->result == API_OK && !is_delivered(answer->value)) {
         (void)error_set(&error, ST_UPSTREAM, 0, "created, and not delivered");
     } else if (answer->result == API_OK || is_there) {
@@ -416,6 +354,9 @@ static void on_answer(uint64_t id, const struct api_answer *answer, void *arg)
     struct card *card = arg;
     (void)id;
     card->call = 0;
+    if (answer->result == API_THROTTLED)
+        card_pace_rest(&card->cards->pace,
+                       loop_now_ms(card->cards->loop) + card->cards->settings.throttle_rest_ms);
     switch (card->call_kind) {
     case CALL_CREATE:
         on_created(card, answer);
@@ -444,6 +385,8 @@ static enum card_call next_call(struct card *card)
     case CARD_CREATING:
         return CALL_CREATE;
     case CARD_OPEN:
+        if (api_level(card->cards->api) == CALLS_EXHAUSTED)
+            return CALL_NONE; /* the end is still shown */
         if (has_flow && !card->has_begun_flow)
             return CALL_BEGIN_FLOW;
         return wanted_bytes(card) > card->shown_bytes ? CALL_UPDATE : CALL_NONE;
@@ -483,7 +426,10 @@ static void step(struct card *card)
     }
     card->call_kind = kind;
     card->sent_bytes = wanted_bytes(card);
-    card->call = send_call(card, kind, card->sent_bytes, on_answer, card);
+    struct str text = kind == CALL_CREATE ? buf_str(&card->create_body)
+                                          : str_sub(buf_str(&card->text), 0, card->sent_bytes);
+    card->call = card_call_send(cards->api, card->app, &cards->settings.card, card->track_id, kind,
+                                text, on_answer, card);
     if (!card->call) {
         struct error error;
         (void)error_set(&error, ST_INTERNAL, 0, "the card's request could not be written");
@@ -551,12 +497,10 @@ static void sink_fail(struct sink *base, const struct reply *reply)
 static void sink_go_on(struct sink *base)
 {
     struct card *card = card_of(base);
-    if (card->is_final_shown && !card->is_continued) {
-        card->is_continued = true;
-        say_inside(card, card->cut_bytes);
-    } else {
+    if (card->is_continued)
         card->inner->ops->go_on(card->inner);
-    }
+    else if (card->state == CARD_CONTINUING)
+        say_inside(card, card->cut_bytes);
 }
 
 static void sink_free(struct sink *base)
@@ -606,11 +550,13 @@ static struct sink *open_sink(struct platform *platform, const struct message *m
     struct cards *cards = cards_of(platform);
     struct platform *inner = cards->inner;
     int app = api_find_app(cards->api, message);
-    if (app == API_NO_APP || !card_is_possible(message) || api_level(cards->api) == CALLS_EXHAUSTED)
+    if (app == API_NO_APP || !card_is_possible(message))
         return inner->ops->open_sink(inner, message, handlers, arg);
+    /* Also without a card of its own a reply may be the rest of one that an earlier run showed. */
     struct card *card = card_new(cards, message, app);
-    if (card_create_body(&cards->settings.card, message, card->track_id, &card->create_body) !=
-        ST_OK)
+    if (api_level(cards->api) == CALLS_EXHAUSTED ||
+        card_create_body(&cards->settings.card, message, card->track_id, &card->create_body) !=
+            ST_OK)
         card->state = CARD_PLAIN;
     card->sink = (struct sink){&sink_ops, handlers, arg};
     card->inner = inner->ops->open_sink(inner, message, &inner_handlers, card);
@@ -636,6 +582,7 @@ static bool notify(struct platform *platform, const char *app, const char *staff
 static void platform_free(struct platform *platform)
 {
     struct cards *cards = cards_of(platform);
+    card_farewells_done(&cards->farewells);
     cards->inner->ops->free(cards->inner);
     map_free(cards->open);
     free(cards->template_id);
@@ -665,6 +612,13 @@ struct platform *card_platform_new(struct loop *loop, struct api *api, struct pl
     cards->settings.card.content_key = cards->content_key;
     cards->open = map_new();
     card_pace_init(&cards->pace, settings->calls_per_s, loop_now_ms(loop));
+    cards->farewells = (struct card_farewells){.loop = loop,
+                                               .api = api,
+                                               .card = &cards->settings.card,
+                                               .pace = &cards->pace,
+                                               .throttle_rest_ms = settings->throttle_rest_ms,
+                                               .retry_ms = settings->retry_ms};
+    card_farewells_init(&cards->farewells);
     return &cards->platform;
 }
 
