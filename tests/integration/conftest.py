@@ -81,6 +81,18 @@ def bridge(tmp_path, llm, webhook):
 
 
 @pytest.fixture
+def carding(bridge, gateway):
+    """A function that starts the program in stream mode with cards that are updated fast, and waits until its robots are connected."""
+    def start(*apps, **keys):
+        keys = {"stream_mode": True, "card_template_id": "auto", "card_update_interval": 100, **keys}
+        program = bridge(**gateway.keys(*apps, **keys))
+        gateway.wait_connected(max(1, len(apps)))
+        return program
+
+    return start
+
+
+@pytest.fixture
 def ask(webhook):
     """ask(program, text, …) posts a message and gives what came back at its own webhook session: the texts joined."""
     import harness

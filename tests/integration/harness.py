@@ -101,6 +101,18 @@ class ProxyDouble(Double):
         self.process.stdout.close()
 
 
+# A card template of the operator's own: its variable is "content", and no flowStatus.
+CUSTOM = {"card_template_id": "8aebdfb9-28f4-4a98-98f5-396c3dde41a0.schema"}
+
+
+def metrics(program):
+    return program.request("GET", "/metrics")[1].decode()
+
+
+def turns_end(program, timeout_s=DEADLINE_S):
+    wait_for(lambda: "dingbridge_turns_open 0\n" in metrics(program), "all turns to end", timeout_s)
+
+
 def said(entry):
     """The text of a message that reached the webhook double."""
     message = entry["json"]

@@ -1,10 +1,10 @@
 """What becomes of a card when its answer is stopped, refused, interrupted or paid for too dearly."""
 import json
+import time
 
 import pytest
 
-from harness import message, wait_for
-from test_cards import CUSTOM, carding, metrics, turns_end  # noqa: F401
+from harness import CUSTOM, message, metrics, signed, turns_end, wait_for
 
 
 def reconfigure(program, **changes):
@@ -121,7 +121,6 @@ def test_parts_are_the_same_when_the_webhook_ends_between_two_runs(bridge, gatew
 
 
 def test_parts_are_the_same_when_the_webhook_is_known_to_have_ended_between_two_runs(bridge, gateway, llm):
-    import time
     program = bridge(**gateway.keys())
     gateway.wait_connected(1)
     llm.script({"text": paragraphs(60), "chunk": 2000})
@@ -156,7 +155,6 @@ def test_an_answer_that_does_not_end_in_time_is_left_for_the_next_start_and_its_
 def test_cards_work_where_messages_come_by_http(bridge, gateway, llm):
     keys = gateway.keys(stream_mode=True, card_template_id="auto", card_update_interval=100)
     program = bridge(**{**keys, "run_mode": "http"})
-    from harness import signed
     text = "网页回调也有卡片。" * 10
     llm.script({"text": text, "stutter": 0.05})
     asked = message("写", gateway.url, "http", robotCode=gateway.APP)

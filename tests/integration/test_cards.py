@@ -1,31 +1,7 @@
 """Answers that grow in cards, and what happens when DingTalk does not want them."""
-import random
-
 import pytest
 
-from harness import wait_for
-
-
-def metrics(program):
-    return program.request("GET", "/metrics")[1].decode()
-
-
-def turns_end(program):
-    wait_for(lambda: "dingbridge_turns_open 0\n" in metrics(program), "all turns to end")
-
-
-@pytest.fixture
-def carding(bridge, gateway, llm):
-    """A function that starts the program in stream mode with cards of a template of its own."""
-    def start(*apps, **keys):
-        keys = {"stream_mode": True, "card_template_id": "auto", "card_update_interval": 100, **keys}
-        program = bridge(**gateway.keys(*apps, **keys))
-        gateway.wait_connected(max(1, len(apps)))
-        return program
-    return start
-
-
-CUSTOM = {"card_template_id": "8aebdfb9-28f4-4a98-98f5-396c3dde41a0.schema"}
+from harness import CUSTOM, metrics, turns_end, wait_for
 
 
 @pytest.mark.parametrize("template", [{}, CUSTOM])
@@ -284,26 +260,3 @@ def test_the_meter_counts_tells_the_admins_and_ends_the_cards(carding, gateway, 
     gateway.say("重启以后", session="after")
     gateway.wait_texts(1, "after")
     assert len(gateway.sent(via="oto")) == 2, "told once"
-
-
-def test_a_soak_of_random_faults_loses_nothing_and_says_nothing_twice(bridge, gateway, llm):
-    """Ten minutes of a bad day in a minute or less: 2,000 messages, none lost, none answered twice."""
-    chance = random.Random(20261124)
-    gateway.settings(redeliver_s=1, redeliver_max=0)
-    program = bridge(**gateway.keys(stream_ping_interval=1, max_pending=3000))
-    gateway.wait_connected(1)
-    for number in range(2000):
-        gateway.say(f"第{number}问", session=f"soak{number}", senderStaffId=f"u{number % 50}")
-        roll = chance.random()
-        if roll < 0.004:
-            gateway.tell("close", how=chance.choice(["tcp", "reset", "close"]))
-        elif roll < 0.007:
-            gateway.disconnect(close_after=1)
-        elif roll < 0.009:
-            gateway.script({"api": "open", "refuse": 503}, {"api": "connect", "refuse": 401})
-        elif roll < 0.02:
-            gateway.tell("raw", payload="junk")
-    wait_for(lambda: len(gateway.texts()) >= 2000, "2,000 answers", timeout_s=90)
-    turns_end(program)
-    told = [each["session"] for each in gateway.sent()]
-    assert len(told) == len(set(told)) == 2000
