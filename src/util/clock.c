@@ -99,6 +99,28 @@ int64_t clock_next_midnight_ms(int64_t wall_ms)
     return (int64_t)mktime(&local) * 1000;
 }
 
+enum status clock_day_begin_ms(struct str day, int64_t *ret_ms)
+{
+    int64_t year, month, day_of_month;
+    if (day.n != CLOCK_DAY_SIZE - 1 || day.p[4] != '-' || day.p[7] != '-' ||
+        parse_i64(str_sub(day, 0, 4), 1, 9999, &year) != ST_OK ||
+        parse_i64(str_sub(day, 5, 2), 1, 12, &month) != ST_OK ||
+        parse_i64(str_sub(day, 8, 2), 1, 31, &day_of_month) != ST_OK)
+        return ST_INVAL;
+    struct tm local = {.tm_year = (int)year - 1900,
+                       .tm_mon = (int)month - 1,
+                       .tm_mday = (int)day_of_month,
+                       .tm_isdst = -1};
+    int64_t begin_ms = (int64_t)mktime(&local) * 1000;
+    /* Days that are not in the month, and signs among the digits, come back as another text. */
+    char again[CLOCK_DAY_SIZE];
+    clock_local_day(begin_ms, again);
+    if (!str_eq(str_of(again), day))
+        return ST_INVAL;
+    *ret_ms = begin_ms;
+    return ST_OK;
+}
+
 void clock_stamp(int64_t wall_ms, char ret_stamp[CLOCK_STAMP_SIZE])
 {
     struct tm local = local_time(wall_ms);

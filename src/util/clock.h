@@ -10,6 +10,7 @@
 
 #include "util/attr.h"
 #include "util/status.h"
+#include "util/str.h"
 
 int64_t clock_wall_ms(void); /* Unix time in milliseconds */
 int64_t clock_mono_ms(void); /* monotonic; only differences have a meaning */
@@ -29,6 +30,8 @@ bool clock_knows_timezone(const char *name);
  * inside. */
 void clock_local_day(int64_t wall_ms, char ret_day[CLOCK_DAY_SIZE]);
 int64_t clock_next_midnight_ms(int64_t wall_ms); /* the first local midnight after wall_ms */
+/* The beginning of a day written "2026-11-23". ST_INVAL for anything that is no day. */
+enum status clock_day_begin_ms(struct str day, int64_t *ret_ms) DB_MUST_CHECK;
 void clock_stamp(int64_t wall_ms, char ret_stamp[CLOCK_STAMP_SIZE]);
 void clock_local_minute(int64_t wall_ms, char ret_text[CLOCK_HM_SIZE]); /* "2026-11-23 21:00" */
 
