@@ -257,6 +257,9 @@ int bridge_open_data(struct bridge *bridge, const char *db_name)
     DB_CLEANUP(free_charp) char *db = xasprintf("%s/%s", data_dir, db_name);
     if (store_open_sqlite(bridge->loop, db, &bridge->store, &error) != ST_OK)
         return fail(EX_IOERR, "store", &error);
+    DB_CLEANUP(free_charp) char *key = xasprintf("%s/history.key", data_dir);
+    if (history_key_open(key, &bridge->history_key, &error) != ST_OK)
+        return fail(EX_IOERR, "history.key", &error);
     bridge->images =
         image_store_new(bridge->work, images_dir, (size_t)bridge->config->max_image_bytes);
     const struct meter_settings meter = {.monthly_budget = bridge->config->openapi_monthly_budget,
@@ -271,6 +274,7 @@ static void make_chat(const struct chat_settings *settings, void *arg)
     struct bridge *bridge = arg;
     bridge->chat = chat_new(bridge->loop, bridge->store, bridge->llm, bridge->platform,
                             bridge->images, settings);
+    chat_set_reports(bridge->chat, bridge->meter, &bridge->history_key);
 }
 
 void bridge_open_chat(struct bridge *bridge, struct platform *platform)

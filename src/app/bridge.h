@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "chat/chat.h"
+#include "chat/history_link.h"
 #include "chat/image_store.h"
 #include "chat/meter.h"
 #include "config/config.h"
@@ -29,6 +30,7 @@ struct bridge {
     struct store *store;
     struct meter *meter;
     struct image_store *images;
+    struct history_key history_key;
     struct platform *platform;
     struct chat *chat;
     struct url_host_rule *webhook_rules;
@@ -50,7 +52,8 @@ enum status bridge_read_config(const char *path, struct config **ret_config,
 /* loop, worker, HTTP client, LLM; then the prompts. Takes the config over. Returns a sysexits code;
  * on failure the reason has been printed and bridge_close must still be called. */
 int bridge_open(struct bridge *bridge, struct config *config);
-/* Data directory, store (a file of that name in it), images, the meter of API calls. */
+/* Data directory, store (a file of that name in it), images, the meter of API calls, the key
+ * of links to what was said. */
 int bridge_open_data(struct bridge *bridge, const char *db_name);
 /* Chat on the given platform, which is taken over. */
 void bridge_open_chat(struct bridge *bridge, struct platform *platform);

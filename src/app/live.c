@@ -74,6 +74,7 @@ void live_with_settings(const struct bridge *bridge, const struct prompts *promp
         .service_url = live->service_url,
         .templates = own ? own : builtin,
         .n_templates = own ? prompts->n : n_builtin,
+        .retention_days = live->retention_days,
         .chat_type = (enum policy_chat_type)live->chat_type,
     };
     fill_lists(live, &settings);

@@ -11,6 +11,7 @@
 #include "net/http_server.h"
 #include "util/log.h"
 #include "util/mem.h"
+#include "web/history.h"
 #include "web/web.h"
 
 struct server {
@@ -18,6 +19,7 @@ struct server {
     struct dingtalk dingtalk;
     struct http_server *http;
     struct web *web;
+    struct web_history *history;
     struct callback *callback;
     bool is_stopping;
 };
@@ -118,6 +120,8 @@ static int open_server(struct server *server, struct config *config)
         return EX_UNAVAILABLE;
     }
     server->web = web_new(server->http, bridge->chat, bridge->images);
+    server->history = web_history_new(server->http, bridge->store, &bridge->history_key,
+                                      config->language == CONFIG_EN ? LANGUAGE_EN : LANGUAGE_ZH);
     web_add_metrics(server->web, put_metrics, &server->dingtalk);
     open_callback(server);
     return 0;
@@ -151,6 +155,7 @@ int serve_main(const struct options *options)
     callback_free(server.callback);
     http_server_free(server.http);
     web_free(server.web);
+    web_history_free(server.history);
     bridge_close_chat(&server.bridge);
     dingtalk_close(&server.dingtalk);
     bridge_close(&server.bridge);

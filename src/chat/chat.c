@@ -60,11 +60,28 @@ static void on_pruned(enum status status, void *arg)
         log_event(LOG_WARN, "chat", "not_pruned", LOG_S("reason", status_name(status)));
 }
 
+static void on_expired(enum status status, int64_t n_exchanges, void *arg)
+{
+    if (status != ST_OK && status != ST_CANCELLED)
+        log_event(LOG_WARN, "chat", "not_expired", LOG_S("reason", status_name(status)));
+    else if (n_exchanges > 0)
+        log_event(LOG_INFO, "chat", "expired", LOG_I("exchanges", n_exchanges));
+}
+
+static void expire(struct chat *chat)
+{
+    int64_t days = chat->settings.retention_days;
+    const struct store_forget old = {.before_ms = clock_wall_ms() - days * 24 * 3600 * 1000};
+    if (days > 0)
+        store_forget(chat->store, &old, on_expired, chat);
+}
+
 static void prune(void *arg)
 {
     struct chat *chat = arg;
     chat->prune_timer = timer_start(chat->loop, PRUNE_EVERY_MS, "chat_prune", prune, chat);
     store_prune(chat->store, clock_wall_ms() - KEEP_FINISHED_MS, on_pruned, chat);
+    expire(chat);
 }
 
 /* Nobody's turn began before it was known who may ask. */
@@ -116,6 +133,12 @@ void chat_free(struct chat *chat)
     access_free(chat->access);
     settings_unref(chat->kept);
     free(chat);
+}
+
+void chat_set_reports(struct chat *chat, struct meter *meter, const struct history_key *key)
+{
+    chat->meter = meter;
+    chat->history_key = key;
 }
 
 struct receiver *chat_receiver(struct chat *chat)
@@ -204,6 +227,7 @@ static void load_page(struct chat *chat)
 
 void chat_resume(struct chat *chat)
 {
+    expire(chat);
     chat->is_resuming = true;
     load_page(chat);
 }

@@ -43,6 +43,7 @@ struct chat_settings {
     const char *service_url;   /* "" or where people reach /images */
     const struct template *templates;
     size_t n_templates;
+    int64_t retention_days; /* exchanges older than that go; 0 = none */
     enum policy_chat_type chat_type;
     struct chat_list lists[POLICY_N_LISTS]; /* the operator's */
     struct chat_list words;                 /* that are not to be said; the operator's */
@@ -55,13 +56,22 @@ struct chat *chat_new(struct loop *loop, struct store *store, struct llm *llm,
  * turns stay in the inbox. */
 void chat_free(struct chat *chat);
 
+/* For what administrators ask about: the platform's metered calls, and what signs links to what was
+ * said. Borrowed; NULL: none. */
+struct meter;
+struct history_key;
+void chat_set_reports(struct chat *chat, struct meter *meter, const struct history_key *key);
+
+/* What administrators changed in an earlier run has been read and counts. */
+bool chat_is_loaded(const struct chat *chat);
 /* From now on these settings count; turns that have begun go on. What sizes memory
  * (max_answer_bytes, max_image_bytes) keeps its value in them. */
 void chat_apply(struct chat *chat, const struct chat_settings *settings);
 
 /* The way in for platforms. */
 struct receiver *chat_receiver(struct chat *chat);
-/* Takes up what an earlier run acknowledged and did not finish. Once, at start. */
+/* Takes up what an earlier run acknowledged and did not finish, and lets go what is too old to be
+ * kept. Once, at start. */
 void chat_resume(struct chat *chat);
 /* Takes no new messages; `done` fires when no turn is left or timeout_ms passed, whichever is
  * first. */

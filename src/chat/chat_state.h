@@ -15,6 +15,8 @@ struct chat {
     struct llm *llm;
     struct platform *platform;
     struct image_store *images;
+    struct meter *meter;                   /* NULL: nothing is metered */
+    const struct history_key *history_key; /* NULL: no links */
     struct settings *kept;
     struct chat_settings settings; /* what `kept` holds */
     struct access *access;

@@ -3,7 +3,9 @@
 #include <stdio.h>
 
 #include "chat/admin.h"
+#include "chat/history.h"
 #include "chat/turn.h"
+#include "chat/usage.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -188,7 +190,20 @@ static const struct command table[] = {
      .is_for_all = true},
     {NAMES("我的ID"), false, false, run_my_id, "我的ID", "我的 ID", "your own id",
      .is_for_all = true},
+    {NAMES("用量"), false, false, usage_show_own, "用量", "今天和本月用了多少，还剩多少次",
+     "how much you used today and this month, and what is left"},
+    {NAMES("#遗忘我"), false, false, history_ask_to_forget, "#遗忘我", "删除自己的全部对话记录",
+     "delete all that you said", .is_for_all = true},
+    {NAMES("#遗忘我 确认", "#遗忘我确认"), false, false, history_forget, NULL, NULL, NULL,
+     .is_for_all = true},
 
+    {NAMES("用量 全部", "用量全部"), false, false, usage_show_all, "用量 全部",
+     "所有人的用量：人、群、模型、接口调用", "everybody's usage: people, groups, models, API calls",
+     .is_for_admins = true},
+    {NAMES("查对话"), false, false, history_explain, "查对话", "查看对话记录的用法",
+     "how to read what was said", .is_for_admins = true},
+    {NAMES("#查对话"), true, false, history_give_link, "#查对话 username:张三",
+     "得到查看对话记录的链接", "a link to what was said", .is_for_admins = true},
     {NAMES("#权限"), false, false, admin_show, "#权限", "谁可以提问，最近的变更，管理指令",
      "who may ask, the newest changes, the administrators' commands", .is_for_admins = true},
     ORDER(true, ACCESS_ALLOWED_USERS, "#允许用户 ID", "加入允许名单；不写 ID 则查看名单",

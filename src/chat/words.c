@@ -237,6 +237,71 @@ static const struct sentence sentences[WORD_COUNT] = {
                                "the model service does not support this."},
     [WORD_FAIL_CANCELLED] = {"已停止。", "stopped."},
     [WORD_FAIL_INTERNAL] = {"程序内部出错。", "an internal error."},
+    [WORD_HISTORY_HELP] =
+        {"### 查对话\n\n发送 `#查对话` 和条件，得到一个 24 小时内有效的链接：\n\n"
+         "- `#查对话 username:张三`：按昵称\n- `#查对话 userid:123`：按 userid\n"
+         "- `#查对话 群:产品组`：按群名或群 ID\n- `#查对话 日期:2026-11-01..2026-11-20`：按日期\n\n"
+         "条件可以一起用，中间空一格。查询和打开链接都会记入审计。",
+         "### Reading what was said\n\nSend `#查对话` with conditions to get a link for 24 "
+         "hours:\n\n"
+         "- `#查对话 username:Zhang`: by nick\n- `#查对话 userid:123`: by userid\n"
+         "- `#查对话 群:Product`: by a group's title or id\n"
+         "- `#查对话 日期:2026-11-01..2026-11-20`: by days\n\nConditions can be combined, with a "
+         "blank between them. Asking and opening are both in the audit log."},
+    [WORD_HISTORY_BAD] = {"看不懂“{0}”。\n\n", "“{0}” was not understood.\n\n"},
+    [WORD_HISTORY_LINK] =
+        {"### 查对话\n\n条件：`{2}`\n\n[打开对话记录]({0})\n\n有效至 {1}。打开时会记入审计。",
+         "### What was said\n\nConditions: `{2}`\n\n[Open it]({0})\n\nThe link ends at {1}. "
+         "Opening it is in the audit log."},
+    [WORD_HISTORY_CARE] = {"\n\n**群里的人都能打开这个链接**，下次请私聊我查询。",
+                           "\n\n**Everybody in this group can open the link**; next time ask me in "
+                           "a private chat."},
+    [WORD_HISTORY_SENT] = {"链接已私聊发给您。", "The link was sent to you in a private chat."},
+    [WORD_HISTORY_NONE] = {"没有找到对话：`{0}`", "Nothing was said: `{0}`"},
+    [WORD_HISTORY_NO_URL] =
+        {"不能给出链接：请先在配置里填写 service_url（浏览器能访问到的本服务地址）。",
+         "There can be no link: the configuration needs service_url, this service's address as "
+         "browsers reach it."},
+    [WORD_HISTORY_FAILED] = {"暂时查不了（编号 {0}）。",
+                             "It cannot be looked up now (reference {0})."},
+    [WORD_FORGET_ASK] =
+        {"将删除您和我的全部对话记录（问题和回答），不能恢复；用量的数字会保留。\n\n"
+         "确定的话请发送 `#遗忘我 确认`。",
+         "This deletes everything you asked me and my answers, for good; the counts of your usage "
+         "stay.\n\nIf you mean it, send `#遗忘我 确认`."},
+    [WORD_FORGET_UNKNOWN] =
+        {"不能确认您的身份，所以没有删除：请管理员配置签名校验（app_secrets）或 stream 模式。",
+         "Nothing was deleted, because nobody vouches for who you are: the administrator has to "
+         "set app_secrets or use stream mode."},
+    [WORD_FORGET_FAILED] = {"没能全部删除，请再试一次（编号 {0}）。",
+                            "Not everything could be deleted; please try again (reference {0})."},
+    [WORD_FORGOTTEN] = {"已删除您的 {0} 条对话记录，上文也已忘记。",
+                        "{0} exchanges of yours are deleted, and I have forgotten them."},
+    [WORD_USAGE_OWN] = {"### 我的用量\n\n", "### Your usage\n\n"},
+    [WORD_USAGE_ALL] = {"### 用量\n\n本月有 {0} 人使用。\n\n",
+                        "### Usage\n\nPeople this month: {0}.\n\n"},
+    [WORD_USAGE_COLUMNS] = {"| {0} | 次数 | 输入 token | 输出 token |\n|---|---|---|---|\n",
+                            "| {0} | requests | tokens in | tokens out |\n|---|---|---|---|\n"},
+    [WORD_USAGE_TODAY] = {"今天", "today"},
+    [WORD_USAGE_MONTH] = {"本月", "this month"},
+    [WORD_USAGE_LEFT] = {"\n今天还可以提问 {0} 次（每天 {1} 次）。", "\nLeft today: {0} of {1}."},
+    [WORD_USAGE_NO_LIMIT] = {"\n次数不限。", "\nThere is no daily limit."},
+    [WORD_USAGE_USERS] = {"\n**本月使用最多的人**\n\n",
+                          "\n**People with the most requests this month**\n\n"},
+    [WORD_USAGE_GROUPS] = {"\n**本月使用最多的群**\n\n", "\n**Groups**\n\n"},
+    [WORD_USAGE_MODELS] = {"\n**本月的模型**\n\n", "\n**Models**\n\n"},
+    [WORD_USAGE_USER] = {"人", "person"},
+    [WORD_USAGE_GROUP] = {"群", "group"},
+    [WORD_USAGE_MODEL] = {"模型", "model"},
+    [WORD_USAGE_NAMELESS] = {"（未记名）", "(no name)"},
+    [WORD_USAGE_METER] = {"\n**本月调用钉钉接口：{0} 次**\n\n",
+                          "\n**DingTalk API calls this month: {0}**\n\n"},
+    [WORD_USAGE_METER_OF] = {"\n**本月调用钉钉接口：{0} 次，预算 {1} 次**\n\n",
+                             "\n**DingTalk API calls this month: {0} of a budget of {1}**\n\n"},
+    [WORD_USAGE_METER_COLUMNS] = {"| 应用 | 接口 | 次数 |\n|---|---|---|\n",
+                                  "| application | call | times |\n|---|---|---|\n"},
+    [WORD_USAGE_FAILED] = {"用量暂时查不了（编号 {0}）。",
+                           "The usage cannot be read now (reference {0})."},
     [WORD_DURATION_SECONDS] = {"{0} 秒", "{0} seconds"},
     [WORD_DURATION_MINUTES] = {"{0} 分钟", "{0} minutes"},
 };

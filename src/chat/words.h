@@ -103,6 +103,36 @@ enum word {
     WORD_FAIL_UNSUPPORTED,
     WORD_FAIL_CANCELLED,
     WORD_FAIL_INTERNAL,
+    WORD_HISTORY_HELP,
+    WORD_HISTORY_BAD,  /* {0} what was not understood; the help follows */
+    WORD_HISTORY_LINK, /* {0} link, {1} its end, {2} what it shows */
+    WORD_HISTORY_CARE, /* behind a link that a whole group sees */
+    WORD_HISTORY_SENT,
+    WORD_HISTORY_NONE, /* {0} what was asked for */
+    WORD_HISTORY_NO_URL,
+    WORD_HISTORY_FAILED, /* {0} reference */
+    WORD_FORGET_ASK,
+    WORD_FORGET_UNKNOWN,
+    WORD_FORGET_FAILED, /* {0} reference */
+    WORD_FORGOTTEN,     /* {0} exchanges */
+    WORD_USAGE_OWN,
+    WORD_USAGE_ALL,     /* {0} people this month */
+    WORD_USAGE_COLUMNS, /* {0} the first one */
+    WORD_USAGE_TODAY,
+    WORD_USAGE_MONTH,
+    WORD_USAGE_LEFT, /* {0} left, {1} limit */
+    WORD_USAGE_NO_LIMIT,
+    WORD_USAGE_USERS,
+    WORD_USAGE_GROUPS,
+    WORD_USAGE_MODELS,
+    WORD_USAGE_USER,
+    WORD_USAGE_GROUP,
+    WORD_USAGE_MODEL,
+    WORD_USAGE_NAMELESS,
+    WORD_USAGE_METER,    /* {0} calls */
+    WORD_USAGE_METER_OF, /* {0} calls, {1} budget */
+    WORD_USAGE_METER_COLUMNS,
+    WORD_USAGE_FAILED,     /* {0} reference */
     WORD_DURATION_SECONDS, /* {0} */
     WORD_DURATION_MINUTES, /* {0} */
     WORD_COUNT

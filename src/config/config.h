@@ -96,6 +96,7 @@ struct config {
     struct config_list webhook_hosts; /* only what the operator listed; the built-in ones come on
                                          top while it is empty */
     char *data_dir;
+    int64_t retention_days; /* 0: exchanges are kept */
     char *prompt_file;
     int64_t drain_timeout_s;
     int64_t max_connections;
