@@ -7,12 +7,16 @@
 #include "app/commands.h"
 
 static const char usage_text[] =
-    "用法 usage: dingbridge [serve|check|chat|version] [--config FILE] [--help]\n"
+    "用法 usage: dingbridge [serve|check|chat|export|forget|version] [--config FILE] [--help]\n"
     "\n"
     "  serve     运行机器人（默认）                 run the bridge (default)\n"
     "  check     检查配置，列出所有问题             check the configuration, print every problem\n"
     "            --online 同时询问模型服务          also ask the model service\n"
     "  chat      在终端里对话，不需要钉钉           talk in the terminal, without DingTalk\n"
+    "  export    导出一个人的对话记录               write what one person said\n"
+    "            --user ID [--format jsonl|csv|md] [--from 2026-11-01] [--to 2026-11-20]\n"
+    "  forget    删除一个人的对话记录               delete what one person said\n"
+    "            --user ID                          both: stop the bridge first 先停止服务\n"
     "  version   版本号                             print the version\n"
     "\n"
     "  -c, --config FILE   配置文件（YAML 或 JSON）；默认为当前目录的 config.yml，其次 "
@@ -40,10 +44,8 @@ static const struct {
     const char *name;
     int (*run)(const struct options *options);
 } subcommands[] = {
-    {"serve", serve_main},
-    {"check", check_main},
-    {"chat", terminal_main},
-    {"version", version_main},
+    {"serve", serve_main},   {"check", check_main},   {"chat", terminal_main},
+    {"export", export_main}, {"forget", forget_main}, {"version", version_main},
 };
 
 static int refuse(const char *what, const char *text)
@@ -63,6 +65,10 @@ int main(int argc, char **argv)
         {"online", no_argument, NULL, 'o'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'v'},
+        {"user", required_argument, NULL, 'u'},
+        {"format", required_argument, NULL, 'f'},
+        {"from", required_argument, NULL, 'b'},
+        {"to", required_argument, NULL, 'e'},
         {NULL, 0, NULL, 0},
     };
     struct options options = {0};
@@ -72,6 +78,14 @@ int main(int argc, char **argv)
             options.config = optarg;
         else if (option == 'o')
             options.is_online = true;
+        else if (option == 'u')
+            options.user = optarg;
+        else if (option == 'f')
+            options.format = optarg;
+        else if (option == 'b')
+            options.from = optarg;
+        else if (option == 'e')
+            options.to = optarg;
         else if (option == 'v')
             return version_main(&options);
         else if (option == 'h')

@@ -62,8 +62,6 @@ struct meter;
 struct history_key;
 void chat_set_reports(struct chat *chat, struct meter *meter, const struct history_key *key);
 
-/* What administrators changed in an earlier run has been read and counts. */
-bool chat_is_loaded(const struct chat *chat);
 /* From now on these settings count; turns that have begun go on. What sizes memory
  * (max_answer_bytes, max_image_bytes) keeps its value in them. */
 void chat_apply(struct chat *chat, const struct chat_settings *settings);

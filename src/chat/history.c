@@ -151,7 +151,7 @@ void history_give_link(struct turn *turn, struct str argument)
               LOG_S("place", turn->message.conversation));
     turn_set_state(turn, TURN_MANAGING);
     struct buf what = BUF_INIT(TEXT_BYTES_MAX);
-    buf_puts(&what, "#查对话 ");
+    buf_puts(&what, "#查对话");
     history_wish_write(&wish, &what);
     note(turn, buf_cstr(&what), on_noted);
     buf_done(&what);

@@ -37,7 +37,7 @@ struct history_wish {
  */
 enum status history_wish_parse(struct str typed, struct history_wish *ret_wish,
                                struct str *ret_bad) DB_MUST_CHECK;
-/* The same text again, in one order. */
+/* The same text again, in one order; behind what is in `out` with a blank. */
 void history_wish_write(const struct history_wish *wish, struct buf *out);
 /* The days' part. "2026-11-01..2026-11-20", "2026-11-01", "..2026-11-20". */
 enum status history_days_parse(struct str days, struct history_wish *wish) DB_MUST_CHECK;

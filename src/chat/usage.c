@@ -51,7 +51,8 @@ static void put_sum(struct turn *turn, enum word word, const struct store_usage 
 
 static void put_sums(struct turn *turn, const struct store_usage_result *result)
 {
-    turn_put(turn, WORD_USAGE_COLUMNS, (const char *const[]){"", NULL});
+    const char *when = words_get(turn->chat->settings.language, WORD_USAGE_WHEN);
+    turn_put(turn, WORD_USAGE_COLUMNS, (const char *const[]){when, NULL});
     put_sum(turn, WORD_USAGE_TODAY, &result->day);
     put_sum(turn, WORD_USAGE_MONTH, &result->month);
 }

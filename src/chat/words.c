@@ -282,6 +282,7 @@ static const struct sentence sentences[WORD_COUNT] = {
                         "### Usage\n\nPeople this month: {0}.\n\n"},
     [WORD_USAGE_COLUMNS] = {"| {0} | 次数 | 输入 token | 输出 token |\n|---|---|---|---|\n",
                             "| {0} | requests | tokens in | tokens out |\n|---|---|---|---|\n"},
+    [WORD_USAGE_WHEN] = {"时间", "when"},
     [WORD_USAGE_TODAY] = {"今天", "today"},
     [WORD_USAGE_MONTH] = {"本月", "this month"},
     [WORD_USAGE_LEFT] = {"\n今天还可以提问 {0} 次（每天 {1} 次）。", "\nLeft today: {0} of {1}."},

@@ -118,6 +118,7 @@ enum word {
     WORD_USAGE_OWN,
     WORD_USAGE_ALL,     /* {0} people this month */
     WORD_USAGE_COLUMNS, /* {0} the first one */
+    WORD_USAGE_WHEN,
     WORD_USAGE_TODAY,
     WORD_USAGE_MONTH,
     WORD_USAGE_LEFT, /* {0} left, {1} limit */

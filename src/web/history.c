@@ -233,9 +233,9 @@ static void note(struct opening *opening, struct str peer)
 {
     struct buf what = BUF_INIT(HISTORY_TOKEN_BYTES_MAX);
     struct buf place = BUF_INIT(HEADER_BYTES_MAX);
-    buf_puts(&what, opening->is_file ? "下载对话记录 " : "打开对话记录 ");
+    buf_puts(&what, opening->is_file ? "下载对话记录 " : "打开对话记录");
     if (opening->is_file)
-        buf_printf(&what, "%s ", history_format_name(opening->format));
+        buf_printf(&what, "%s", history_format_name(opening->format));
     history_wish_write(&opening->grant.wish, &what);
     buf_printf(&place, "http %.*s", (int)peer.n, peer.p);
     const struct store_audit audit = {.at_ms = clock_wall_ms(),

@@ -41,6 +41,10 @@ static const char style[] =
     ".q{padding:.5rem .75rem;background:var(--mine);border:1px solid var(--mineline);"
     "border-radius:10px}"
     ".a{padding:0 .1rem}"
+    "pre{margin:.4rem 0;padding:.6rem .8rem;background:var(--back);border:1px solid var(--line);"
+    "border-radius:8px;white-space:pre-wrap;overflow-wrap:anywhere;"
+    "font:.86em/1.55 ui-monospace,SFMono-Regular,Menlo,Consolas,\"Noto Sans Mono CJK SC\","
+    "monospace}"
     ".end{margin-top:.55rem}"
     ".bad{color:var(--warn)}"
     ".none{padding:3rem 0;text-align:center;color:var(--soft)}"
@@ -99,11 +103,32 @@ static void put_text(struct buf *out, struct str text)
     }
 }
 
+/* Models write code between fences of backquotes, and that is all of their Markdown that a reader
+ * misses: it is set as code, without the fences. */
+static void put_with_code(struct buf *out, struct str text)
+{
+    bool is_code = false;
+    while (text.n > 0) {
+        bool is_last = str_find(text, STR_LIT("\n")) < 0;
+        struct str line = str_cut(&text, '\n');
+        if (str_starts(line, STR_LIT("```"))) {
+            is_code = !is_code;
+            buf_puts(out, is_code ? "<pre>" : "</pre>");
+            continue;
+        }
+        put_text(out, line);
+        if (!is_last)
+            buf_putc(out, '\n');
+    }
+    if (is_code)
+        buf_puts(out, "</pre>");
+}
+
 static void put_cut(enum language language, struct buf *out, const char *text)
 {
     struct str whole = str_of(text);
     size_t len = utf8_cut(whole, SHOWN_BYTES_MAX);
-    put_text(out, str_sub(whole, 0, len));
+    put_with_code(out, str_sub(whole, 0, len));
     if (len < whole.n)
         buf_puts(out, say(language, cut_label));
 }
