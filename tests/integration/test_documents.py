@@ -174,7 +174,7 @@ def test_the_deployment_files_fit_the_defaults():
     assert f"EXPOSE {port}" in docker and f"${{PORT:-{port}}}" in docker and "\nUSER 10001" in docker
     assert f'"{port}:{port}"' in compose
     assert set(re.findall(r"proxy_pass (\S+);", nginx)) == {f"http://127.0.0.1:{port}"}
-    assert set(re.findall(r"^ *location (.*) \{", nginx, re.M)) == {"= /", "/images/", "/"}
+    assert set(re.findall(r"^ *location (.*) \{", nginx, re.M)) == {"= /", "/images/", "/history/", "/"}
     assert f"client_max_body_size  {body // 1024 // 1024}m;" in nginx
     data = f"/app/{defaults()['data_dir']}"
     assert f'VOLUME ["{data}"]' in docker and f"- data:{data}" in compose and "WORKDIR /app\n" in docker
