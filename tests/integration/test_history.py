@@ -291,3 +291,18 @@ def test_opening_a_link_without_the_audit_shows_nothing(bridge, hear, boss):
     status, body, _ = program.request("GET", path)
     assert status == 503 and "问题".encode() not in body
     assert "编号" in boss(program, "#查对话 username:张三")
+
+
+def test_a_file_that_would_be_too_large_ends_early_and_says_so(bridge, hear, boss):
+    program = start(bridge)
+    hear(program, "第一问")
+    settled(program, 1)
+    path = path_of(boss(program, "#查对话 username:张三"))
+    with database(program, write=True) as connection:
+        columns = ", ".join(row[1] for row in connection.execute("PRAGMA table_info(exchange)") if row[1] not in ("id", "answer"))
+        connection.execute(f"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) INSERT INTO exchange ({columns}, answer) "
+                           f"SELECT {columns}, replace(hex(zeroblob(250000)), '0', 'x') FROM exchange, n")
+    assert "太长" in page(program, path).text  # and only its beginning is shown
+    for name, note in (("jsonl", '"incomplete":true'), ("csv", "未完"), ("md", "未完")):
+        body = program.request("GET", f"{path}?format={name}")[1].decode()
+        assert 16 << 20 < len(body) < 18 << 20 and note in body.strip().splitlines()[-1], name
