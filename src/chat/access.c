@@ -266,6 +266,8 @@ static void on_settings(const struct store_settings_result *result, void *arg)
         access->tries++;
         access->retry_timer = timer_start(access->loop, backoff_ms(&read_retry, access->tries),
                                           "access_read", read_settings, access);
+        if (access->tries == 1)
+            access->loaded(access->loaded_arg);
         return;
     }
     for (size_t i = 0; i < result->n_items; i++) {
@@ -313,6 +315,11 @@ struct access *access_new(struct loop *loop, struct store *store,
 bool access_is_loaded(const struct access *access)
 {
     return access->is_loaded;
+}
+
+bool access_is_tried(const struct access *access)
+{
+    return access->is_loaded || access->tries > 0;
 }
 
 void access_configure(struct access *access, const struct chat_settings *settings)

@@ -30,12 +30,14 @@ enum access_list {
 
 struct access;
 
-/* Reads what the store keeps, again and again until it can; `loaded` is called then, once, never
- * before access_new returned. Until then the settings alone count. Borrows loop and store. */
+/* Reads what the store keeps, again and again until it can. `loaded` is called then, and once
+ * before where the first try failed; never before access_new returned. Until then the settings
+ * alone count. Borrows loop and store. */
 struct access *access_new(struct loop *loop, struct store *store,
                           const struct chat_settings *settings, loop_fn loaded, void *arg);
 void access_free(struct access *access); /* after store_close; NULL is fine */
 bool access_is_loaded(const struct access *access);
+bool access_is_tried(const struct access *access); /* loaded, or failed at least once */
 /* Copied. */
 void access_configure(struct access *access, const struct chat_settings *settings);
 

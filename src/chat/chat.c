@@ -84,13 +84,14 @@ static void prune(void *arg)
     expire(chat);
 }
 
-/* Nobody's turn began before it was known who may ask. */
+/* Nobody's turn began before it was known who may ask; messages of the first moment were held. */
 static void on_loaded(void *arg)
 {
     struct chat *chat = arg;
     LIST_FOREACH(node, next, &chat->turns)
     {
         struct turn *turn = LIST_ENTRY(node, struct turn, node);
+        turn_release(turn);
         if (turn->state == TURN_WAITING)
             turn_step(turn);
     }

@@ -211,12 +211,10 @@ static void refuse_too_large(void *arg)
     on_accepted(&refused, arg);
 }
 
-void turn_receive(struct chat *chat, const struct message *message, receipt_fn receipt,
-                  void *receipt_arg)
+/* Judged first: whoever is refused is not charged. */
+static void accept(struct turn *turn)
 {
-    struct turn *turn = turn_new(chat, message_record_new(message));
-    turn->receipt = receipt;
-    turn->receipt_arg = receipt_arg;
+    struct chat *chat = turn->chat;
     struct buf payload = BUF_INIT(RECORD_BYTES_MAX);
     if (json_write(turn->record, &payload) != ST_OK) {
         buf_done(&payload);
@@ -240,6 +238,25 @@ void turn_receive(struct chat *chat, const struct message *message, receipt_fn r
     };
     store_accept(chat->store, &arrival, on_accepted, turn);
     buf_done(&payload);
+}
+
+void turn_receive(struct chat *chat, const struct message *message, receipt_fn receipt,
+                  void *receipt_arg)
+{
+    struct turn *turn = turn_new(chat, message_record_new(message));
+    turn->receipt = receipt;
+    turn->receipt_arg = receipt_arg;
+    turn->is_held = !access_is_tried(chat->access);
+    if (!turn->is_held)
+        accept(turn);
+}
+
+void turn_release(struct turn *turn)
+{
+    if (!turn->is_held)
+        return;
+    turn->is_held = false;
+    accept(turn);
 }
 
 bool turn_resume(struct chat *chat, const struct store_unfinished *unfinished)

@@ -66,6 +66,7 @@ struct turn {
     struct message message;
     struct route route; /* borrows from message */
 
+    bool is_held; /* not handed to the store before the lists have been asked for */
     receipt_fn receipt;
     void *receipt_arg;
     int64_t inbox_id;
@@ -113,6 +114,8 @@ struct turn {
  */
 void turn_receive(struct chat *chat, const struct message *message, receipt_fn receipt,
                   void *receipt_arg);
+/* The lists have been asked for: hands a turn that was held to the store. */
+void turn_release(struct turn *turn);
 /* A message of an earlier run. False when its record cannot be read. */
 bool turn_resume(struct chat *chat, const struct store_unfinished *unfinished);
 /* Something that the turn waited for has changed: its lane, or a place. */

@@ -82,6 +82,7 @@ def test_a_connection_that_is_about_to_end_is_replaced_before_it_does(streaming,
 
 @pytest.mark.parametrize("how", ["tcp", "reset", "close"])
 def test_a_connection_that_breaks_is_made_anew(streaming, gateway, how):
+    gateway.settings(redeliver_s=1)  # what went down with the old connection comes again
     program = streaming()
     gateway.tell("close", how=how)
     program.wait_line("stream connection_lost")

@@ -104,8 +104,8 @@ static void a_message_over_the_limit_asks_nobody(void **state)
     f->settings.max_request = 3;
     fixture_start(f);
     fixture_type(f, "staff", "你好");
-    assert_int_equal(f->store.arrival.daily_limit, 3);
     fixture_settle(f);
+    assert_int_equal(f->store.arrival.daily_limit, 3);
     assert_shown(f, "上限");
     assert_int_equal(f->llm.asked, 0);
     assert_all_ended_once(f, 1);
