@@ -111,8 +111,13 @@ enum status card_stream_body(const struct card_template *card, const char *track
 enum status card_flow_body(const struct card_template *card, const char *track_id,
                            enum card_flow flow, struct str content, struct buf *out)
 {
-    json_t *values = json_pack("{s:s#, s:o}", card->content_key, content.n ? content.p : "",
-                               content.n, "flowStatus", json_sprintf("%d", (int)flow));
+    json_t *values = json_pack("{s:o}", "flowStatus", json_sprintf("%d", (int)flow));
+    if (content.n > 0 && values)
+        json_object_set_new(values, card->content_key, json_stringn(content.p, content.n));
+    if (content.n > 0 && !json_object_get(values, card->content_key)) {
+        json_decref(values);
+        return ST_INVAL;
+    }
     return write_body(json_pack("{s:s, s:{s:o}, s:{s:b}, s:i}", "outTrackId", track_id, "cardData",
                                 "cardParamMap", values, "cardUpdateOptions", "updateCardDataByKey",
                                 1, "userIdType", 1),

@@ -25,7 +25,8 @@ bool card_is_possible(const struct message *message);
 
 enum card_flow { CARD_FLOW_PROCESSING = 1, CARD_FLOW_INPUTTING = 2, CARD_FLOW_FINISHED = 3 };
 
-/* Appended to `out`; ST_INVAL for texts that are not UTF-8. */
+/* Appended to `out`; ST_INVAL for texts that are not UTF-8. An empty text for card_flow_body leaves
+ * what the card shows. */
 enum status card_create_body(const struct card_template *card, const struct message *message,
                              const char *track_id, struct buf *out) DB_MUST_CHECK;
 enum status card_stream_body(const struct card_template *card, const char *track_id,
