@@ -125,15 +125,17 @@ static void on_counted(enum status status, void *arg)
     free(writing);
 }
 
-static void write_calls(struct meter *meter, const struct counter *counter)
+static void write_calls(struct meter *meter, struct counter *counter)
 {
     const struct store_calls calls = {counter->app, counter->kind, counter->unstored};
+    counter->stored += calls.calls;
+    counter->unstored = 0;
     struct writing *writing = xcalloc(1, sizeof(*writing));
     writing->meter = meter;
     memcpy(writing->month, meter->month, MONTH_SIZE);
     writing->app = xstrdup(counter->app);
     writing->kind = xstrdup(counter->kind);
-    writing->calls = counter->unstored;
+    writing->calls = calls.calls;
     store_count_calls(meter->store, meter->month, &calls, on_counted, writing);
 }
 
@@ -142,11 +144,8 @@ void meter_flush(struct meter *meter)
     LIST_FOREACH(node, next, &meter->counters)
     {
         struct counter *counter = LIST_ENTRY(node, struct counter, node);
-        if (counter->unstored == 0)
-            continue;
-        write_calls(meter, counter);
-        counter->stored += counter->unstored;
-        counter->unstored = 0;
+        if (counter->unstored > 0)
+            write_calls(meter, counter);
     }
 }
 

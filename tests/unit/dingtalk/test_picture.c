@@ -9,6 +9,7 @@
 #include <webp/encode.h>
 
 #include "dingtalk/picture.h"
+#include "util/mem.h"
 
 #define WIDTH 37
 #define HEIGHT 23
@@ -56,7 +57,7 @@ static void what_is_no_whole_webp_is_refused(void **state)
     struct str webp = encode(pixels);
     struct buf png = BUF_INIT(1 << 20);
     for (size_t n = 0; n < webp.n; n++) {
-        char *part = malloc(n + 1); /* so that a sanitizer sees who reads behind it */
+        char *part = xmalloc(n + 1); /* so that a sanitizer sees who reads behind it */
         memcpy(part, webp.p, n);
         assert_int_equal(picture_webp_to_png((struct str){part, n}, &png), ST_INVAL);
         free(part);
