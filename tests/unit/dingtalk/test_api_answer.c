@@ -20,66 +20,67 @@ static struct api_reading read_answer(int http_status, const char *body, bool is
 }
 
 /* Every code that DingTalk's pages on errors and limits name for the calls we make. */
+static const struct {
+    int http_status;
+    const char *code;
+    enum api_result result;
+    bool is_token_invalid;
+} words[] = {
+    {400, "invalidClientIdOrSecret", API_UNAUTHORIZED, false},
+    {401, "authFailed", API_UNAUTHORIZED, false},
+    {401, "invalid.client", API_UNAUTHORIZED, false},
+    {400, "InvalidAuthentication", API_UNAUTHORIZED, true},
+    {401, "InvalidAuthentication", API_UNAUTHORIZED, true},
+    {403, "Forbidden.AccessDenied.AccessTokenPermissionDenied", API_UNAUTHORIZED, false},
+    {403, "Forbidden.AccessDenied.IpNotInWhiteList", API_UNAUTHORIZED, false},
+    {403, "Forbidden.AccessDenied.QpsLimitForAppkeyAndApi", API_THROTTLED, false},
+    {403, "Forbidden.AccessDenied.QpmLimitForAppkeyAndApi", API_THROTTLED, false},
+    {403, "Forbidden.AccessDenied.QpsLimitForApi", API_THROTTLED, false},
+    {403, "Forbidden.AccessDenied.ApiCountLimitForOrg", API_QUOTA, false},
+    {429, "TooManyRequests", API_THROTTLED, false},
+    {500, "system.error", API_BUSY, false},
+    {500, "system.busy", API_BUSY, false},
+    {400, "system.busy", API_BUSY, false},
+    {500, "unknownError", API_BUSY, false},
+    {503, "ServiceUnavailable", API_BUSY, false},
+    {504, "gateway", API_BUSY, false},
+    /* messages */
+    {400, "invalidParameter.robotCode.empty", API_REFUSED, false},
+    {400, "invalidParameter.robotCode.auth", API_REFUSED, false},
+    {400, "invalidParameter.robotCode.notExsit", API_REFUSED, false},
+    {400, "invalidParameter.userIds.overMax", API_REFUSED, false},
+    {400, "invalidParameter.msgKey.invalid", API_REFUSED, false},
+    {400, "invalidParameter.msgParam.tooLong", API_REFUSED, false},
+    {400, "invalidParameter.token.invalid", API_UNAUTHORIZED, true},
+    {400, "invalid.openConversationId", API_REFUSED, false},
+    {400, "group.disbanded", API_REFUSED, false},
+    {400, "bot.stopped", API_REFUSED, false},
+    {400, "robot.oto.notExist", API_REFUSED, false},
+    {400, "staffId.notExisted", API_REFUSED, false},
+    {400, "send.too.fast", API_THROTTLED, false},
+    {400, "send.byToken.tooFast", API_THROTTLED, false},
+    {400, "send.forbidden", API_REFUSED, false},
+    {400, "contain.unsafe.url", API_REFUSED, false},
+    /* cards */
+    {400, "param.cardAlreadyExist", API_REFUSED, false},
+    {400, "param.templateNotExist", API_REFUSED, false},
+    {400, "param.contentUnsafe", API_REFUSED, false},
+    {400, "param.stream.content", API_REFUSED, false},
+    {418, "whatever", API_REFUSED, false},
+};
+
 static void reads_the_words_of_the_newer_family(void **state)
 {
-    static const struct {
-        int http_status;
-        const char *code;
-        enum api_result result;
-        bool is_token_invalid;
-    } cases[] = {
-        {400, "invalidClientIdOrSecret", API_UNAUTHORIZED, false},
-        {401, "authFailed", API_UNAUTHORIZED, false},
-        {401, "invalid.client", API_UNAUTHORIZED, false},
-        {400, "InvalidAuthentication", API_UNAUTHORIZED, true},
-        {401, "InvalidAuthentication", API_UNAUTHORIZED, true},
-        {403, "Forbidden.AccessDenied.AccessTokenPermissionDenied", API_UNAUTHORIZED, false},
-        {403, "Forbidden.AccessDenied.IpNotInWhiteList", API_UNAUTHORIZED, false},
-        {403, "Forbidden.AccessDenied.QpsLimitForAppkeyAndApi", API_THROTTLED, false},
-        {403, "Forbidden.AccessDenied.QpmLimitForAppkeyAndApi", API_THROTTLED, false},
-        {403, "Forbidden.AccessDenied.QpsLimitForApi", API_THROTTLED, false},
-        {403, "Forbidden.AccessDenied.ApiCountLimitForOrg", API_QUOTA, false},
-        {429, "TooManyRequests", API_THROTTLED, false},
-        {500, "system.error", API_BUSY, false},
-        {500, "system.busy", API_BUSY, false},
-        {400, "system.busy", API_BUSY, false},
-        {500, "unknownError", API_BUSY, false},
-        {503, "ServiceUnavailable", API_BUSY, false},
-        {504, "gateway", API_BUSY, false},
-        /* messages */
-        {400, "invalidParameter.robotCode.empty", API_REFUSED, false},
-        {400, "invalidParameter.robotCode.auth", API_REFUSED, false},
-        {400, "invalidParameter.robotCode.notExsit", API_REFUSED, false},
-        {400, "invalidParameter.userIds.overMax", API_REFUSED, false},
-        {400, "invalidParameter.msgKey.invalid", API_REFUSED, false},
-        {400, "invalidParameter.msgParam.tooLong", API_REFUSED, false},
-        {400, "invalidParameter.token.invalid", API_UNAUTHORIZED, true},
-        {400, "invalid.openConversationId", API_REFUSED, false},
-        {400, "group.disbanded", API_REFUSED, false},
-        {400, "bot.stopped", API_REFUSED, false},
-        {400, "robot.oto.notExist", API_REFUSED, false},
-        {400, "staffId.notExisted", API_REFUSED, false},
-        {400, "send.too.fast", API_THROTTLED, false},
-        {400, "send.byToken.tooFast", API_THROTTLED, false},
-        {400, "send.forbidden", API_REFUSED, false},
-        {400, "contain.unsafe.url", API_REFUSED, false},
-        /* cards */
-        {400, "param.cardAlreadyExist", API_REFUSED, false},
-        {400, "param.templateNotExist", API_REFUSED, false},
-        {400, "param.contentUnsafe", API_REFUSED, false},
-        {400, "param.stream.content", API_REFUSED, false},
-        {418, "whatever", API_REFUSED, false},
-    };
-    for (size_t i = 0; i < COUNT(cases); i++) {
+    for (size_t i = 0; i < COUNT(words); i++) {
         char body[256];
         (void)snprintf(body, sizeof(body),
                        "{\"code\":\"%s\",\"message\":\"words\",\"requestid\":\"ABC-1\"}",
-                       cases[i].code);
-        struct api_reading reading = read_answer(cases[i].http_status, body, false);
-        if (reading.result != cases[i].result)
-            fail_msg("%s is %s", cases[i].code, api_result_name(reading.result));
-        assert_int_equal(reading.is_token_invalid, cases[i].is_token_invalid);
-        assert_string_equal(reading.code, cases[i].code);
+                       words[i].code);
+        struct api_reading reading = read_answer(words[i].http_status, body, false);
+        if (reading.result != words[i].result)
+            fail_msg("%s is %s", words[i].code, api_result_name(reading.result));
+        assert_int_equal(reading.is_token_invalid, words[i].is_token_invalid);
+        assert_string_equal(reading.code, words[i].code);
         assert_non_null(strstr(reading.error.text, "request=ABC-1"));
         api_reading_done(&reading);
     }
