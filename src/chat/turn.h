@@ -106,6 +106,7 @@ struct turn {
     const char *provider; /* the same */
     enum llm_failure failure;
     struct llm_usage usage;
+    char *wanted_model; /* chosen for the session; NULL: none */
     enum store_session_change change;
     enum store_mode new_mode;
 };

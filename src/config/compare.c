@@ -27,7 +27,10 @@ static bool are_credentials_equal(const struct config *a, const struct config *b
     return true;
 }
 
-static bool is_equal(const struct config *a, const struct config *b, const struct config_key *key)
+static bool are_models_equal(const struct config *a, const struct config *b);
+
+/* Of two struct config, or two struct config_model. */
+static bool is_equal(const void *a, const void *b, const struct config_key *key)
 {
     const void *left = (const char *)a + key->offset;
     const void *right = (const char *)b + key->offset;
@@ -40,14 +43,31 @@ static bool is_equal(const struct config *a, const struct config *b, const struc
     case CONFIG_INT:
     case CONFIG_DURATION:
         return *(const int64_t *)left == *(const int64_t *)right;
-    case CONFIG_DOUBLE: /* the only one there is */
-        return a->has_temperature == b->has_temperature && memcmp(left, right, sizeof(double)) == 0;
+    case CONFIG_DOUBLE: /* also where it is absent */
+        return memcmp(left, right, sizeof(double)) == 0;
     case CONFIG_ENUM:
         return *(const int *)left == *(const int *)right;
     case CONFIG_LIST:
         return are_lists_equal(left, right);
     case CONFIG_CREDENTIALS:
         return are_credentials_equal(a, b);
+    case CONFIG_MODELS:
+        return are_models_equal(a, b);
+    }
+    return true;
+}
+
+static bool are_models_equal(const struct config *a, const struct config *b)
+{
+    size_t n;
+    const struct config_key *keys = config_model_keys(&n);
+    if (a->n_models != b->n_models)
+        return false;
+    for (size_t i = 0; i < a->n_models; i++) {
+        for (size_t k = 0; k < n; k++) {
+            if (!is_equal(&a->models[i], &b->models[i], &keys[k]))
+                return false;
+        }
     }
     return true;
 }

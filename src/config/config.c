@@ -1,27 +1,16 @@
 #include "config/config.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "config/loading.h"
 #include "config/problems.h"
 #include "config/values.h"
 #include "config/words_file.h"
-#include "config/yaml_file.h"
 #include "util/mem.h"
-
-#define ALLOWED_BYTES_MAX 512
-#define NAME_SHOWN_BYTES_MAX 80
-
-/* One reading of the settings. */
-struct loading {
-    struct config *config;
-    struct config_problems *problems;
-    const struct yaml_file *yaml; /* NULL when there is no file */
-    const char *file;
-    const struct config_check *checks; /* NULL: none */
-};
 
 char *config_find(const char *path)
 {
@@ -33,41 +22,6 @@ char *config_find(const char *path)
             return xstrdup(names[i]);
     }
     return xstrdup("");
-}
-
-static void complain(struct loading *loading, const char *where, const struct config_key *key)
-{
-    struct buf allowed = BUF_INIT(ALLOWED_BYTES_MAX);
-    values_put_allowed(key, &allowed);
-    problems_add(loading->problems, true, "%s: %s: 这个值不行，允许 not allowed here; allowed: %s",
-                 where, key->name, buf_cstr(&allowed));
-    buf_done(&allowed);
-}
-
-static const struct config_check *find_check(const struct loading *loading,
-                                             const struct config_key *key)
-{
-    const struct config_check *check = loading->checks;
-    while (check && check->key && strcmp(check->key, key->name) != 0)
-        check++;
-    return check && check->key ? check : NULL;
-}
-
-/* What another room has against the value that was just set. */
-static void check_value(struct loading *loading, const char *where, const struct config_key *key)
-{
-    const struct config_check *check = find_check(loading, key);
-    if (!check)
-        return;
-    size_t n;
-    char *const *texts = values_texts(loading->config, key, &n);
-    for (size_t i = 0; i < n; i++) {
-        struct error error = {0};
-        if (*texts[i] && check->is_usable(texts[i], &error) != ST_OK)
-            problems_add(loading->problems, true,
-                         "%s: %s: 这个值不行，允许 not allowed here (%s); allowed: %s", where,
-                         key->name, error.text, check->allowed);
-    }
 }
 
 /* The defaults. Only one can fail: a time zone, where the system knows none. */
@@ -135,21 +89,13 @@ static enum status take_value(struct loading *loading, const struct config_key *
     case YAML_LIST:
         if (key->type == CONFIG_LIST)
             return take_list(loading, key, node);
+        if (key->type == CONFIG_MODELS)
+            return models_take(loading, node);
         return key->type == CONFIG_CREDENTIALS ? take_credentials(loading, node) : ST_INVAL;
     case YAML_MAP:
         return ST_INVAL;
     }
     return ST_INVAL;
-}
-
-static void warn_unknown(struct loading *loading, const char *where, struct str name)
-{
-    const char *nearest = values_nearest_key(name);
-    struct str shown = str_sub(name, 0, utf8_cut(name, NAME_SHOWN_BYTES_MAX));
-    problems_add(loading->problems, false,
-                 "%s: %.*s: 不认识的键，已忽略 unknown key, ignored%s%s%s", where, (int)shown.n,
-                 shown.p, nearest ? "；是不是 did you mean " : "", nearest ? nearest : "",
-                 nearest ? "?" : "");
 }
 
 static void take_pair(struct loading *loading, size_t i)
@@ -159,9 +105,11 @@ static void take_pair(struct loading *loading, size_t i)
     struct str name = yaml_file_text(loading->yaml, key_node);
     DB_CLEANUP(free_charp)
     char *where = xasprintf("%s:%d", loading->file, yaml_file_line(loading->yaml, key_node));
-    const struct config_key *key = values_find_key(name);
+    size_t n_keys;
+    const struct config_key *keys = config_keys(&n_keys);
+    const struct config_key *key = values_find_key(keys, n_keys, name);
     if (!key) {
-        warn_unknown(loading, where, name);
+        loading_warn_unknown(loading, keys, n_keys, where, "", name);
         return;
     }
     DB_CLEANUP(free_charp) char *name_text = xstrndup(name.p, name.n);
@@ -172,9 +120,9 @@ static void take_pair(struct loading *loading, size_t i)
             "counts",
             where, key->name);
     else if (take_value(loading, key, value_node) != ST_OK)
-        complain(loading, where, key);
+        loading_complain(loading, key, where, key->name);
     else
-        check_value(loading, where, key);
+        loading_check(loading, loading->config, key, where, key->name);
 }
 
 static enum status take_file(struct loading *loading)
@@ -239,10 +187,13 @@ static void take_environment(struct loading *loading, char *const *environment)
         if (value.n == 0)
             continue;
         DB_CLEANUP(free_charp) char *where = xasprintf("环境变量 environment %s", name);
-        if (values_set(loading->config, &keys[i], value) == ST_OK)
-            check_value(loading, where, &keys[i]);
+        bool is_set = keys[i].type == CONFIG_MODELS
+                          ? models_take_text(loading, value) == ST_OK
+                          : values_set(loading->config, &keys[i], value) == ST_OK;
+        if (is_set)
+            loading_check(loading, loading->config, &keys[i], where, keys[i].name);
         else if (!(keys[i].flags & CONFIG_SHARED_ENV))
-            complain(loading, where, &keys[i]);
+            loading_complain(loading, &keys[i], where, keys[i].name);
     }
 }
 
@@ -255,11 +206,20 @@ static void load_words(struct loading *loading)
                         &config->file_words, loading->problems);
 }
 
+static const char *default_model(void)
+{
+    size_t n;
+    const struct config_key *keys = config_keys(&n);
+    return values_find_key(keys, n, STR_LIT("model"))->fallback;
+}
+
 static void check_provider(struct loading *loading, const char *where)
 {
     struct config *config = loading->config;
     if (config->azure_on && config->provider == CONFIG_PROVIDER_OPENAI)
         config->provider = CONFIG_PROVIDER_AZURE;
+    if (config->n_models > 0)
+        return; /* they say whom they ask */
     bool is_azure = config->provider == CONFIG_PROVIDER_AZURE;
     bool has_key = *config->api_key || (is_azure && *config->azure_openai_token);
     if (config->provider != CONFIG_PROVIDER_DEMO && !has_key && !*config->base_url &&
@@ -275,7 +235,7 @@ static void check_provider(struct loading *loading, const char *where)
         problems_add(loading->problems, true,
                      "%s: azure_resource_name: 使用 Azure 时必须填写 needed with Azure", where);
     if (config->provider == CONFIG_PROVIDER_ANTHROPIC &&
-        strcmp(config->model, values_find_key(STR_LIT("model"))->fallback) == 0)
+        strcmp(config->model, default_model()) == 0)
         problems_add(loading->problems, true,
                      "%s: model: provider 为 anthropic 时必须填写 needed with provider: anthropic",
                      where);
@@ -287,6 +247,7 @@ static void check_together(struct loading *loading)
     const struct config *config = loading->config;
     const char *where = *loading->file ? loading->file : "环境变量 environment";
     check_provider(loading, where);
+    models_complete(loading);
     if (*config->api_root && *config->base_url)
         problems_add(loading->problems, false,
                      "%s: base_url: 写了 api_root，base_url 不起作用 has no effect beside api_root",
@@ -323,6 +284,7 @@ enum status config_load(const char *file, char *const *environment,
     struct loading loading = {
         .config = config, .problems = ret_problems, .file = file, .checks = checks};
     config->file = xstrdup(file);
+    config->temperature = NAN;
     set_fallbacks(&loading);
     enum status status = *file ? take_file(&loading) : ST_OK;
     if (status == ST_OK) {

@@ -22,6 +22,26 @@ struct config_credential {
 /* The longest of the sensitive words. */
 #define CONFIG_WORD_BYTES_MAX 256
 
+/* One of several models. What a file leaves out is filled in when all of it has been read. */
+struct config_model {
+    char *name;
+    int provider;  /* enum config_provider; -1: not named */
+    char *api_key; /* several by comma */
+    char *base_url;
+    char *api_root;
+    char *model;
+    char *image_model;
+    double temperature;     /* NAN: not sent */
+    int64_t max_answer_len; /* -1: not named */
+    char *http_proxy;
+    char *azure_resource_name;
+    char *azure_deployment_name;
+    char *azure_api_version;
+    int line; /* in the file; 0: it came from the environment */
+};
+#define CONFIG_MODELS_MAX 32
+#define CONFIG_MODEL_NAME_BYTES_MAX 64
+
 struct config_list {
     char **items;
     size_t n;
@@ -31,6 +51,7 @@ enum config_mode { CONFIG_MODE_SINGLE, CONFIG_MODE_CHAIN };
 /* In the order of the predecessor's numbers. */
 enum config_chat_type { CONFIG_CHAT_ALL, CONFIG_CHAT_PRIVATE, CONFIG_CHAT_GROUPS };
 enum config_run_mode { CONFIG_RUN_HTTP, CONFIG_RUN_STREAM };
+enum config_model_choice { CONFIG_CHOICE_NOBODY, CONFIG_CHOICE_ADMINS, CONFIG_CHOICE_USERS };
 enum config_language { CONFIG_ZH, CONFIG_EN };
 enum config_provider {
     CONFIG_PROVIDER_OPENAI,
@@ -42,19 +63,22 @@ enum config_provider {
 struct config {
     int log_level; /* enum log_level */
     int provider;  /* enum config_provider */
-    char *api_key;
+    char *api_key; /* several by comma */
     char *base_url;
     char *api_root; /* used verbatim instead of base_url */
     char *model;
     char *image_model;
+    struct config_model *models; /* instead of the one above, the first one first */
+    size_t n_models;
+    int model_choice; /* enum config_model_choice */
+    int64_t model_rest_s;
     int azure_on;             /* yes or no: another word for provider: azure */
     char *azure_openai_token; /* "": api_key */
     char *azure_resource_name;
     char *azure_deployment_name;
     char *azure_api_version;
     char *system_prompt;
-    bool has_temperature; /* set by the key's presence */
-    double temperature;
+    double temperature;       /* NAN: not sent */
     int64_t max_answer_len;   /* tokens; 0: not sent */
     int64_t max_question_len; /* tokens; 0: no limit */
     int64_t max_text;         /* tokens of question, context and answer together */
@@ -119,6 +143,7 @@ enum config_type {
     CONFIG_ENUM,
     CONFIG_LIST,        /* of strings; by comma in the environment */
     CONFIG_CREDENTIALS, /* {client_id, client_secret}; `id:secret,id:secret` in the environment */
+    CONFIG_MODELS,      /* a list of struct config_model; the same in YAML in the environment */
     CONFIG_TIMEZONE,
 };
 
@@ -139,13 +164,15 @@ struct config_key {
     const char *const *choices; /* enums: NULL-terminated, position = value; spellings of one value
                                    are joined by '|' */
     unsigned flags;
-    size_t offset;          /* into struct config */
+    size_t offset;          /* into struct config, or struct config_model */
     const char *section_zh; /* heading in the example file; NULL continues the section above */
     const char *section_en;
     const char *help_zh; /* one line, with unit */
     const char *help_en;
 };
 const struct config_key *config_keys(size_t *ret_n);
+/* What one entry of `models` may have. */
+const struct config_key *config_model_keys(size_t *ret_n);
 
 /* What was found wrong, or worth saying. */
 struct config_problem {

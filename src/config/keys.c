@@ -9,6 +9,7 @@ static const char *const chat_types[] = {"0|all|不限", "1|private|只能单聊
                                          NULL};
 static const char *const run_modes[] = {"http", "stream", NULL};
 static const char *const answers[] = {"false|no|off|0", "true|yes|on|1", NULL};
+static const char *const model_choices[] = {"nobody|没有人", "admins|管理员", "users|所有人", NULL};
 static const char *const languages[] = {"zh|中文", "en|english", NULL};
 static const char *const levels[] = {"error", "warn|warning", "info", "debug", NULL};
 
@@ -25,8 +26,9 @@ static const struct config_key table[] = {
      .help_en = "openai: any OpenAI-compatible endpoint; anthropic: Claude's native one; azure: as "
                 "azure_on: true; demo: built-in example answers, no key"},
     {FIELD(api_key), .env = "APIKEY", .type = CONFIG_STRING, .fallback = "", .flags = CONFIG_SECRET,
-     .help_zh = "接口密钥；写了 base_url 的本地服务可以留空",
-     .help_en = "the endpoint's key; may be empty for a local endpoint named by base_url"},
+     .help_zh = "接口密钥，可用逗号写多个，轮流使用；写了 base_url 的本地服务可以留空",
+     .help_en = "the endpoint's key, or several by comma that take turns; may be empty for a local "
+                "endpoint named by base_url"},
     {FIELD(base_url), .env = "BASE_URL", .type = CONFIG_URL, .fallback = "",
      .help_zh =
          "接口地址，如 https://api.deepseek.com；可带路径（/v1、/api/v3）；空为 api.openai.com，"
@@ -41,6 +43,19 @@ static const struct config_key table[] = {
      .help_zh = "对话模型", .help_en = "the model for conversations"},
     {FIELD(image_model), .env = "IMAGE_MODEL", .type = CONFIG_STRING,
      .fallback = "gpt-image-2.6-flare", .help_zh = "画图模型", .help_en = "the model for images"},
+    {FIELD(models), .env = "MODELS", .type = CONFIG_MODELS, .fallback = "",
+     .help_zh = "几个模型，代替上面的一个：先问第一个，它在说出第一个字之前失败了就问下一个",
+     .help_en = "several models instead of the one above: the first is asked, and the next ones "
+                "where it fails before its first word"},
+    {FIELD(model_choice), .env = "MODEL_CHOICE", .type = CONFIG_ENUM, .fallback = "nobody",
+     .choices = model_choices, .flags = CONFIG_LIVE,
+     .help_zh = "谁可以用“模型 名字”为自己的会话选模型：users、admins 或 nobody",
+     .help_en = "who may choose a model for their session with 模型 NAME: users, admins or nobody"},
+    {SECONDS(model_rest), .env = "MODEL_REST", .type = CONFIG_DURATION, .fallback = "30",
+     RANGE(1, 600),
+     .help_zh = "models 里连续失败三次的模型先歇多久（秒），再失败就加倍，最多 10 分钟",
+     .help_en = "how long one of several models is left alone after three failures in a row "
+                "(seconds); doubled with each further one, 10 minutes at most"},
     {FIELD(azure_on), .env = "AZURE_ON", .type = CONFIG_ENUM, .fallback = "false",
      .choices = answers,
      .help_zh = "true：使用 Azure OpenAI；此时 base_url 是代替 资源名.openai.azure.com 的地址"
@@ -248,6 +263,30 @@ static const struct config_key table[] = {
      RANGE(65536, 256 * MIB), .help_zh = "一张图片的上限（字节）",
      .help_en = "limit of one image (bytes)"},
 };
+
+#define PART(field) .name = #field, .env = "", .offset = offsetof(struct config_model, field)
+
+static const struct config_key model_table[] = {
+    {PART(name), .type = CONFIG_STRING, .fallback = ""},
+    {PART(provider), .type = CONFIG_ENUM, .fallback = "", .choices = providers},
+    {PART(api_key), .type = CONFIG_STRING, .fallback = "", .flags = CONFIG_SECRET},
+    {PART(base_url), .type = CONFIG_URL, .fallback = ""},
+    {PART(api_root), .type = CONFIG_URL, .fallback = ""},
+    {PART(model), .type = CONFIG_STRING, .fallback = ""},
+    {PART(image_model), .type = CONFIG_STRING, .fallback = ""},
+    {PART(temperature), .type = CONFIG_DOUBLE, .fallback = "", RANGE(0, 2)},
+    {PART(max_answer_len), .type = CONFIG_INT, .fallback = "", RANGE(0, 10e6)},
+    {PART(http_proxy), .type = CONFIG_URL, .fallback = ""},
+    {PART(azure_resource_name), .type = CONFIG_STRING, .fallback = ""},
+    {PART(azure_deployment_name), .type = CONFIG_STRING, .fallback = ""},
+    {PART(azure_api_version), .type = CONFIG_STRING, .fallback = ""},
+};
+
+const struct config_key *config_model_keys(size_t *ret_n)
+{
+    *ret_n = sizeof(model_table) / sizeof(model_table[0]);
+    return model_table;
+}
 
 const struct config_key *config_keys(size_t *ret_n)
 {

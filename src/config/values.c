@@ -1,20 +1,19 @@
 #include "config/values.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "util/clock.h"
 #include "util/mem.h"
 
-static void *field_of(const struct config *config, const struct config_key *key)
+static void *field_of(const void *object, const struct config_key *key)
 {
-    return (char *)(uintptr_t)config + key->offset;
+    return (char *)(uintptr_t)object + key->offset;
 }
 
-const struct config_key *values_find_key(struct str name)
+const struct config_key *values_find_key(const struct config_key *keys, size_t n, struct str name)
 {
-    size_t n;
-    const struct config_key *keys = config_keys(&n);
     for (size_t i = 0; i < n; i++) {
         if (str_eq(name, str_of(keys[i].name)))
             return &keys[i];
@@ -22,10 +21,8 @@ const struct config_key *values_find_key(struct str name)
     return NULL;
 }
 
-const char *values_nearest_key(struct str name)
+const char *values_nearest_key(const struct config_key *keys, size_t n, struct str name)
 {
-    size_t n;
-    const struct config_key *keys = config_keys(&n);
     const char *nearest = NULL;
     /* Two letters changed places, or one in four is wrong: further away is another word. */
     size_t best = name.n < 8 ? 2 : name.n / 4;
@@ -134,10 +131,9 @@ static enum status set_string(char **field, struct str text)
     return ST_OK;
 }
 
-enum status values_set(struct config *config, const struct config_key *key, struct str text)
+enum status values_set(void *object, const struct config_key *key, struct str text)
 {
-    void *field = field_of(config, key);
-    enum status status = ST_OK;
+    void *field = field_of(object, key);
     switch (key->type) {
     case CONFIG_TIMEZONE:
         if (!is_timezone(text))
@@ -152,18 +148,47 @@ enum status values_set(struct config *config, const struct config_key *key, stru
     case CONFIG_DURATION:
         return parse_duration_s(text, (int64_t)key->min, (int64_t)key->max, field);
     case CONFIG_DOUBLE:
-        status = parse_double(text, key->min, key->max, field);
-        config->has_temperature |= status == ST_OK; /* the only one there is */
-        return status;
+        return parse_double(text, key->min, key->max, field);
     case CONFIG_ENUM:
         return set_choice(key, text, field);
     case CONFIG_LIST:
         set_list(field, text);
         return ST_OK;
     case CONFIG_CREDENTIALS:
-        return set_credentials(config, text);
+        return set_credentials(object, text);
+    case CONFIG_MODELS: /* config.c reads them */
+        return ST_INVAL;
     }
     return ST_INVAL;
+}
+
+void values_clear_models(struct config *config)
+{
+    size_t n;
+    const struct config_key *keys = config_model_keys(&n);
+    for (size_t i = 0; i < config->n_models; i++) {
+        for (size_t k = 0; k < n; k++) {
+            if (keys[k].type == CONFIG_STRING || keys[k].type == CONFIG_URL)
+                free(*(char **)field_of(&config->models[i], &keys[k]));
+        }
+    }
+    free(config->models);
+    config->models = NULL;
+    config->n_models = 0;
+}
+
+struct config_model *values_add_model(struct config *config)
+{
+    size_t n;
+    const struct config_key *keys = config_model_keys(&n);
+    config->models = xreallocarray(config->models, config->n_models + 1, sizeof(*config->models));
+    struct config_model *model = &config->models[config->n_models++];
+    *model = (struct config_model){.provider = -1, .temperature = NAN, .max_answer_len = -1};
+    for (size_t k = 0; k < n; k++) {
+        if (keys[k].type == CONFIG_STRING || keys[k].type == CONFIG_URL)
+            *(char **)field_of(model, &keys[k]) = xstrdup("");
+    }
+    return model;
 }
 
 void values_clear(struct config *config)
@@ -185,6 +210,9 @@ void values_clear(struct config *config)
         case CONFIG_CREDENTIALS:
             values_clear_credentials(config);
             break;
+        case CONFIG_MODELS:
+            values_clear_models(config);
+            break;
         case CONFIG_INT:
         case CONFIG_DOUBLE:
         case CONFIG_DURATION:
@@ -194,9 +222,9 @@ void values_clear(struct config *config)
     }
 }
 
-char *const *values_texts(const struct config *config, const struct config_key *key, size_t *ret_n)
+char *const *values_texts(const void *object, const struct config_key *key, size_t *ret_n)
 {
-    const void *field = field_of(config, key);
+    const void *field = field_of(object, key);
     if (key->type == CONFIG_LIST) {
         const struct config_list *list = field;
         *ret_n = list->n;
@@ -242,6 +270,9 @@ void values_put_allowed(const struct config_key *key, struct buf *out)
     case CONFIG_CREDENTIALS:
         buf_puts(out, "一个列表 a list of {client_id, client_secret}; id:secret,id:secret");
         break;
+    case CONFIG_MODELS:
+        buf_puts(out, "一个列表 a list of {name, provider, base_url, api_key, model, …}");
+        break;
     case CONFIG_STRING:
     case CONFIG_TEXT:
     case CONFIG_URL:
@@ -271,6 +302,19 @@ static void put_list(const struct config_list *list, struct buf *out)
     }
 }
 
+/* What each is called, and whom it asks for what. */
+static void put_models(const struct config *config, struct buf *out)
+{
+    size_t n;
+    const struct config_key *keys = config_model_keys(&n);
+    const struct config_key *provider = values_find_key(keys, n, STR_LIT("provider"));
+    for (size_t i = 0; i < config->n_models; i++) {
+        const struct config_model *model = &config->models[i];
+        buf_printf(out, "%s%s (%s %s)", i ? ", " : "", model->name,
+                   model->provider < 0 ? "?" : provider->choices[model->provider], model->model);
+    }
+}
+
 static bool is_set(const struct config *config, const struct config_key *key)
 {
     const void *field = field_of(config, key);
@@ -294,7 +338,7 @@ void values_put(const struct config *config, const struct config_key *key, struc
         buf_printf(out, "%lld", (long long)*(const int64_t *)field);
         break;
     case CONFIG_DOUBLE:
-        if (config->has_temperature)
+        if (!isnan(*(const double *)field))
             buf_printf(out, "%g", *(const double *)field);
         break;
     case CONFIG_ENUM: {
@@ -310,6 +354,9 @@ void values_put(const struct config *config, const struct config_key *key, struc
     case CONFIG_URL:
     case CONFIG_TIMEZONE:
         put_string(key, *(char *const *)field, out);
+        break;
+    case CONFIG_MODELS:
+        put_models(config, out);
         break;
     case CONFIG_CREDENTIALS:
         break;

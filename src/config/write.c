@@ -11,6 +11,11 @@ static void put_default(const struct config_key *key, struct buf *out)
         buf_printf(out,
                    "# %s:\n#   - client_id: dingxxxxxxxxxxxx\n#     client_secret: xxxxxxxxxxxx\n",
                    key->name);
+    else if (key->type == CONFIG_MODELS)
+        buf_puts(out, "# models:\n#   - name: 快\n#     base_url: https://api.deepseek.com\n"
+                      "#     api_key: sk-xxxx,sk-yyyy\n#     model: deepseek-flash\n"
+                      "#   - name: claude\n#     provider: anthropic\n#     api_key: sk-ant-xxxx\n"
+                      "#     model: claude-sonnet-5-5\n");
     else
         buf_printf(out, "# %s: %s\n", key->name, *key->fallback ? key->fallback : "\"\"");
 }
@@ -31,7 +36,8 @@ void config_write_example(struct buf *out)
             buf_printf(out, "\n\n## ==== %s  %s ====\n", key->section_zh, key->section_en);
         buf_printf(out, "\n## %s\n## %s\n", key->help_zh, key->help_en);
         if (key->type != CONFIG_STRING && key->type != CONFIG_TEXT && key->type != CONFIG_URL &&
-            key->type != CONFIG_LIST && key->type != CONFIG_CREDENTIALS) {
+            key->type != CONFIG_LIST && key->type != CONFIG_CREDENTIALS &&
+            key->type != CONFIG_MODELS) {
             struct buf allowed = BUF_INIT(512);
             values_put_allowed(key, &allowed);
             buf_printf(out, "## 允许 allowed: %s\n", buf_cstr(&allowed));

@@ -137,6 +137,20 @@ enum status yaml_file_load(const char *file, struct yaml_file **ret_yaml, struct
     return ST_OK;
 }
 
+enum status yaml_text_load(struct str text, struct yaml_file **ret_yaml, struct error *ret_err)
+{
+    if (text.n > YAML_FILE_BYTES_MAX)
+        return error_set(ret_err, ST_TOO_LARGE, 0, "larger than %d bytes", YAML_FILE_BYTES_MAX);
+    struct yaml_file *yaml = xcalloc(1, sizeof(*yaml));
+    enum status status = utf8_is_valid(text) ? parse(text, &yaml->document, ret_err)
+                                             : error_set(ret_err, ST_INVAL, 0, "not UTF-8");
+    if (status == ST_OK)
+        *ret_yaml = yaml;
+    else
+        free(yaml);
+    return status;
+}
+
 void yaml_file_free(struct yaml_file *yaml)
 {
     if (!yaml)

@@ -25,6 +25,9 @@ enum yaml_kind { YAML_NULL, YAML_SCALAR, YAML_LIST, YAML_MAP };
  */
 enum status yaml_file_load(const char *file, struct yaml_file **ret_yaml,
                            struct error *ret_err) DB_MUST_CHECK;
+/* The same of a text: no comments in it, and JSON only where that is YAML. */
+enum status yaml_text_load(struct str text, struct yaml_file **ret_yaml,
+                           struct error *ret_err) DB_MUST_CHECK;
 void yaml_file_free(struct yaml_file *yaml); /* NULL is fine */
 
 /* Nodes are numbers from 1; 0 is no node, and reads as YAML_NULL. */

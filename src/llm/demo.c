@@ -170,8 +170,8 @@ static void on_chunk(void *arg)
         exchange->handlers->on_text(exchange->id, (struct str){bytes, chunk.n}, exchange->arg);
 }
 
-static uint64_t ask(struct llm *llm, const struct llm_message *messages, size_t n_messages,
-                    const struct llm_ask_handlers *handlers, void *arg)
+static uint64_t ask(struct llm *llm, const char *model, const struct llm_message *messages,
+                    size_t n_messages, const struct llm_ask_handlers *handlers, void *arg)
 {
     struct demo_exchange *exchange = exchange_new(llm, arg);
     exchange->handlers = handlers;

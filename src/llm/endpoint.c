@@ -4,8 +4,8 @@
 
 #include "util/mem.h"
 
-static uint64_t ask(struct llm *llm, const struct llm_message *messages, size_t n_messages,
-                    const struct llm_ask_handlers *handlers, void *arg)
+static uint64_t ask(struct llm *llm, const char *model, const struct llm_message *messages,
+                    size_t n_messages, const struct llm_ask_handlers *handlers, void *arg)
 {
     return endpoint_ask((struct endpoint *)llm, messages, n_messages, handlers, arg);
 }
@@ -90,6 +90,7 @@ struct llm *endpoint_new(struct loop *loop, struct http_client *client, struct w
         .image_model = copy(settings->image_model),
         .system_prompt = copy(settings->system_prompt),
         .proxy = copy(settings->proxy),
+        .has_alternative = settings->has_alternative,
         .has_temperature = settings->has_temperature,
         .temperature = settings->temperature,
         .max_answer_tokens = settings->max_answer_tokens,
@@ -165,6 +166,8 @@ int64_t endpoint_retry_delay_ms(const struct endpoint *endpoint, const struct pr
 {
     const struct endpoint_retry *retry = &endpoint->retry;
     int wish = response ? response->should_retry : -1;
+    if (endpoint->has_alternative && problem->failure != LLM_FAIL_RATE)
+        return -1;
     bool is_wanted = problem->is_retryable || (wish == 1 && !problem->is_final);
     if (!is_wanted || wish == 0 || n_retries >= retry->max_retries)
         return -1;

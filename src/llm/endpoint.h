@@ -50,6 +50,7 @@ struct endpoint_settings {
     const char *image_model;
     const char *system_prompt; /* "": none. Prepended to every question */
     const char *proxy;         /* "": none */
+    bool has_alternative;      /* others stand by: what is slow or broken is not tried again */
     bool has_temperature;
     double temperature;
     int64_t max_answer_tokens; /* 0: not sent */
@@ -94,6 +95,7 @@ struct endpoint {
 
     unsigned repairs;       /* of answers: enum repair, what endpoint and model refused */
     unsigned image_repairs; /* the same for image_model */
+    bool has_alternative;
     struct endpoint_retry retry;
 };
 

@@ -27,10 +27,10 @@ const char *llm_failure_name(enum llm_failure failure)
     return i < sizeof(names) / sizeof(names[0]) ? names[i] : names[LLM_FAIL_INTERNAL];
 }
 
-uint64_t llm_ask(struct llm *llm, const struct llm_message *messages, size_t n_messages,
-                 const struct llm_ask_handlers *handlers, void *arg)
+uint64_t llm_ask(struct llm *llm, const char *model, const struct llm_message *messages,
+                 size_t n_messages, const struct llm_ask_handlers *handlers, void *arg)
 {
-    return llm->ops->ask(llm, messages, n_messages, handlers, arg);
+    return llm->ops->ask(llm, model, messages, n_messages, handlers, arg);
 }
 
 uint64_t llm_draw(struct llm *llm, const char *prompt, llm_image_fn fn, void *arg)
@@ -46,6 +46,22 @@ uint64_t llm_balance(struct llm *llm, llm_balance_fn fn, void *arg)
 uint64_t llm_check(struct llm *llm, llm_check_fn fn, void *arg)
 {
     return llm->ops->check(llm, fn, arg);
+}
+
+size_t llm_choices(const struct llm *llm, struct llm_choice *ret_choices, size_t max)
+{
+    if (llm->ops->choices)
+        return llm->ops->choices(llm, ret_choices, max);
+    if (max > 0)
+        ret_choices[0] = (struct llm_choice){.name = llm->model, .model = llm->model};
+    return max > 0;
+}
+
+void llm_get_stats(const struct llm *llm, struct llm_stats *ret_stats)
+{
+    *ret_stats = (struct llm_stats){0};
+    if (llm->ops->stats)
+        llm->ops->stats(llm, ret_stats);
 }
 
 void llm_cancel(struct llm *llm, uint64_t id)

@@ -121,13 +121,29 @@ struct llm_check {
 };
 typedef void (*llm_check_fn)(uint64_t id, const struct llm_check *check, void *arg);
 
+/* A model that can be chosen. */
+struct llm_choice {
+    const char *name;  /* what people call it */
+    const char *model; /* what its provider calls it */
+    int64_t rest_ms;   /* it keeps failing, and is left alone for so long; 0: it is not */
+};
+
+struct llm_stats {
+    int64_t fallbacks; /* questions and images that went on to another model or key */
+    int64_t rests;     /* how often a model or key was left alone */
+    size_t resting;    /* models that are, now */
+};
+
 struct llm_ops {
-    uint64_t (*ask)(struct llm *, const struct llm_message *messages, size_t n_messages,
-                    const struct llm_ask_handlers *, void *arg);
+    uint64_t (*ask)(struct llm *, const char *model, const struct llm_message *messages,
+                    size_t n_messages, const struct llm_ask_handlers *, void *arg);
     uint64_t (*draw)(struct llm *, const char *prompt, llm_image_fn, void *arg);
     uint64_t (*balance)(struct llm *, llm_balance_fn, void *arg);
     uint64_t (*check)(struct llm *, llm_check_fn, void *arg);
     void (*cancel)(struct llm *, uint64_t id);
+    /* Optional, of those that are several. */
+    size_t (*choices)(const struct llm *, struct llm_choice *ret_choices, size_t max);
+    void (*stats)(const struct llm *, struct llm_stats *ret_stats);
     void (*free)(struct llm *);
 };
 
@@ -140,12 +156,17 @@ struct llm {
                            1 */
 };
 
-/* `messages` is copied; the handlers struct must live as long as the exchange. */
-uint64_t llm_ask(struct llm *llm, const struct llm_message *messages, size_t n_messages,
-                 const struct llm_ask_handlers *handlers, void *arg);
+/* `messages` is copied; the handlers struct must live as long as the exchange. `model` is the name
+ * of a choice that is asked first; NULL, or a name that is unknown: as configured. */
+uint64_t llm_ask(struct llm *llm, const char *model, const struct llm_message *messages,
+                 size_t n_messages, const struct llm_ask_handlers *handlers, void *arg);
 uint64_t llm_draw(struct llm *llm, const char *prompt, llm_image_fn fn, void *arg);
 uint64_t llm_balance(struct llm *llm, llm_balance_fn fn, void *arg);
 uint64_t llm_check(struct llm *llm, llm_check_fn fn, void *arg);
+/* What can be chosen from, the first one being asked where nothing is chosen; gives how many there
+ * are of at most `max`. Borrowed from the llm. */
+size_t llm_choices(const struct llm *llm, struct llm_choice *ret_choices, size_t max);
+void llm_get_stats(const struct llm *llm, struct llm_stats *ret_stats);
 /* Ends the exchange without a further callback; unknown ids are ignored. */
 void llm_cancel(struct llm *llm, uint64_t id);
 void llm_free(struct llm *llm); /* NULL is fine; cancels what runs */

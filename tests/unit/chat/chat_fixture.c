@@ -267,8 +267,8 @@ static void *end_exchange(struct fake_llm *llm)
     return llm->arg;
 }
 
-static uint64_t fake_ask(struct llm *face, const struct llm_message *messages, size_t n_messages,
-                         const struct llm_ask_handlers *handlers, void *arg)
+static uint64_t fake_ask(struct llm *face, const char *model, const struct llm_message *messages,
+                         size_t n_messages, const struct llm_ask_handlers *handlers, void *arg)
 {
     struct fake_llm *llm = llm_of(face);
     llm->asked++;

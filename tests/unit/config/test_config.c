@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,7 +109,7 @@ static void an_almost_empty_file_gives_the_defaults(void **state)
     assert_int_equal(config->session_timeout_s, 600);
     assert_int_equal(config->default_mode, CONFIG_MODE_SINGLE);
     assert_int_equal(config->language, CONFIG_ZH);
-    assert_false(config->has_temperature);
+    assert_true(isnan(config->temperature));
     assert_string_equal(config->timezone, "Asia/Shanghai");
     assert_int_equal(config->webhook_hosts.n, 0);
     assert_string_equal(config->file, loaded.file);
@@ -131,7 +132,7 @@ static void every_type_is_read(void **state)
     assert_int_equal(config->port, 0);
     assert_int_equal(config->session_timeout_s, 600);
     assert_int_equal(config->llm_timeout_s, 90);
-    assert_true(config->has_temperature);
+    assert_false(isnan(config->temperature));
     assert_true(config->temperature > 0.49 && config->temperature < 0.51);
     assert_int_equal(config->default_mode, CONFIG_MODE_CHAIN);
     assert_int_equal(config->language, CONFIG_EN);

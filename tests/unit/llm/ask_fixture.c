@@ -150,7 +150,7 @@ void question_start(struct question *question, struct ask_fixture *fixture)
     static const struct llm_message hello = {LLM_USER, "hello"};
     question->fixture = fixture;
     question->text = BUF_INIT(1024 * 1024);
-    question->id = llm_ask(fixture->llm, &hello, 1, &handlers, question);
+    question->id = llm_ask(fixture->llm, NULL, &hello, 1, &handlers, question);
     question->has_started = true;
 }
 

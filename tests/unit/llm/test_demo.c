@@ -77,7 +77,7 @@ static void ask(struct trial *trial, size_t n_before, const char *question)
     struct llm_message messages[4] = {
         {LLM_USER, "一"}, {LLM_ASSISTANT, "二"}, {LLM_USER, "三"}, {LLM_ASSISTANT, "四"}};
     messages[n_before] = (struct llm_message){LLM_USER, question};
-    trial->id = llm_ask(trial->llm, messages, n_before + 1, &handlers, trial);
+    trial->id = llm_ask(trial->llm, NULL, messages, n_before + 1, &handlers, trial);
 }
 
 static void an_answer_says_that_it_is_a_demo_and_echoes_the_question(void **state)
