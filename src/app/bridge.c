@@ -27,7 +27,7 @@ static bool has_environment_config(void)
     static const char *const names[] = {"APIKEY",   "API_KEY",     "BASE_URL",
                                         "API_ROOT", "PROVIDER",    "MODEL",
                                         "AZURE_ON", "APP_SECRETS", "DINGTALK_CREDENTIALS",
-                                        "RUN_MODE", "CREDENTIALS"};
+                                        "RUN_MODE", "CREDENTIALS", "MODELS"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         const char *value = getenv(names[i]);
         if (value && *value)

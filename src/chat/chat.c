@@ -182,6 +182,7 @@ bool chat_cancel_answer(struct chat *chat, const struct store_session_key *key)
 void chat_get_stats(const struct chat *chat, struct chat_stats *ret_stats)
 {
     *ret_stats = chat->stats;
+    llm_get_stats(chat->llm, &ret_stats->llm);
 }
 
 static void load_page(struct chat *chat);

@@ -20,6 +20,9 @@
 
 struct chat;
 
+/* Who may choose a model for their session. */
+enum chat_model_choice { CHAT_CHOICE_NOBODY, CHAT_CHOICE_ADMINS, CHAT_CHOICE_USERS };
+
 struct chat_list {
     const char *const *items;
     size_t n;
@@ -44,6 +47,7 @@ struct chat_settings {
     const struct template *templates;
     size_t n_templates;
     int64_t retention_days; /* exchanges older than that go; 0 = none */
+    enum chat_model_choice model_choice;
     enum policy_chat_type chat_type;
     struct chat_list lists[POLICY_N_LISTS]; /* the operator's */
     struct chat_list words;                 /* that are not to be said; the operator's */
@@ -90,6 +94,7 @@ struct chat_stats {
     int64_t refused_by_limit;
     size_t turns_open;
     size_t asking; /* LLM exchanges that run */
+    struct llm_stats llm;
 };
 void chat_get_stats(const struct chat *chat, struct chat_stats *ret_stats);
 

@@ -4,6 +4,7 @@
 
 #include "chat/admin.h"
 #include "chat/history.h"
+#include "chat/models.h"
 #include "chat/turn.h"
 #include "chat/usage.h"
 #include "util/clock.h"
@@ -184,6 +185,8 @@ static const struct command table[] = {
      "stop the running answer and keep what was said", .arrive = arrive_stop},
     {NAMES("重新生成"), false, false, run_again, "重新生成", "把上一个问题再问一遍",
      "ask the last question again", .is_asking = true},
+    {NAMES("模型"), false, false, models_run, "模型 / 模型 名字", "列出模型，或为自己选一个",
+     "list the models, or choose one for yourself", .takes_word = true},
     {NAMES("余额"), false, false, run_balance, "余额", "查询模型服务的余额",
      "the balance at the model service"},
     {NAMES("群ID"), false, false, run_group_id, "群ID", "这个群的 ID", "this group's id",

@@ -12,8 +12,8 @@ struct turn;
 
 struct command {
     const char *const
-        *names; /* NULL-terminated; matched exactly, or as the beginning when takes_text */
-    bool takes_text;
+        *names;      /* NULL-terminated; matched exactly, or as the beginning when takes_text */
+    bool takes_text; /* anything behind the name */
     bool is_charged; /* with text behind it, counts against the daily limit */
     /* Moves the turn on: turn_say, turn_draw, … exactly one of them. */
     void (*run)(struct turn *turn, struct str argument);
@@ -25,6 +25,7 @@ struct command {
     bool is_for_admins;              /* others are told so */
     bool is_for_all;                 /* answers those too who may not ask */
     const struct admin_order *order; /* of admin_change */
+    bool takes_word; /* text behind white space only: names that are words of a language */
     bool is_asking; /* ends in a question to the LLM: counts against the limit, wants the context */
 };
 

@@ -17,6 +17,16 @@ static size_t mention_length(struct str text, size_t from)
     return text.n;
 }
 
+static bool takes(const struct command *command, struct str text, struct str name)
+{
+    if (command->takes_text)
+        return str_starts_nocase(text, name);
+    if (str_eq_nocase(text, name))
+        return true;
+    struct str rest = str_sub(text, name.n, text.n);
+    return command->takes_word && str_starts_nocase(text, name) && mention_length(rest, 0) == 0;
+}
+
 /* The command that a text names, Latin letters in either case, and how many of its bytes are the
  * name. */
 static const struct command *find_command(struct str typed, size_t *ret_len)
@@ -33,9 +43,7 @@ static const struct command *find_command(struct str typed, size_t *ret_len)
             struct str rest = has_hash ? named : typed;
             if (has_hash)
                 word = str_sub(word, 1, word.n);
-            bool fits =
-                (!has_hash || hash_len > 0) &&
-                (table[i].takes_text ? str_starts_nocase(rest, word) : str_eq_nocase(rest, word));
+            bool fits = (!has_hash || hash_len > 0) && takes(&table[i], rest, word);
             size_t len = word.n + (has_hash ? hash_len : 0);
             if (fits && (!best || len > *ret_len)) {
                 best = &table[i];

@@ -105,6 +105,7 @@ static void turn_free(struct turn *turn)
     buf_done(&turn->question);
     buf_done(&turn->answer);
     buf_done(&turn->shown);
+    free(turn->wanted_model);
     masker_free(turn->masker);
     buf_done(&turn->picture);
     free(turn->picture_name);
@@ -152,6 +153,8 @@ static void take_session(struct turn *turn, const struct store_session *session)
     turn->stored_mode =
         context_mode(session, STORE_MODE_DEFAULT, turn->started_ms, timeout_ms(turn));
     turn->mode = mode;
+    free(turn->wanted_model);
+    turn->wanted_model = session->model && *session->model ? xstrdup(session->model) : NULL;
     if (mode != STORE_MODE_CHAIN || !wants_context(turn))
         return;
     const struct template *template = turn->route.template;
@@ -539,6 +542,7 @@ static void settle(struct turn *turn)
         .replaces_id = is_said ? turn->replaces_id : 0,
         .change = turn->change,
         .mode = turn->new_mode,
+        .model = turn->new_model,
         .day = day,
     };
     store_settle(turn->chat->store, &settlement, on_settled, turn);

@@ -106,7 +106,8 @@ struct turn {
     const char *provider; /* the same */
     enum llm_failure failure;
     struct llm_usage usage;
-    char *wanted_model; /* chosen for the session; NULL: none */
+    char *wanted_model;    /* chosen for the session; NULL: none */
+    const char *new_model; /* of the change; borrowed from the LLM, or "" */
     enum store_session_change change;
     enum store_mode new_mode;
 };

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "chat/models.h"
 #include "llm/tokens.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -165,7 +166,7 @@ static void start_ask(struct turn *turn)
     for (size_t i = 0; i < turn->context.n; i++)
         messages[i] = turn->context.messages[i];
     messages[n - 1] = (struct llm_message){LLM_USER, buf_cstr(&turn->question)};
-    turn->llm_id = llm_ask(turn->chat->llm, turn->wanted_model, messages, n, &ask_handlers, turn);
+    turn->llm_id = llm_ask(turn->chat->llm, models_wanted(turn), messages, n, &ask_handlers, turn);
     free(messages);
 }
 

@@ -193,6 +193,28 @@ static const struct sentence sentences[WORD_COUNT] = {
     [WORD_NOTHING_TO_STOP] = {"现在没有正在进行的回答。", "No answer is running."},
     [WORD_NOTHING_TO_REPEAT] = {"还没有可以重新回答的问题，请先提问。",
                                 "There is no question to ask again yet."},
+    [WORD_MODELS_HEAD] = {"### 模型\n\n", "### Models\n\n"},
+    [WORD_MODELS_TAIL] =
+        {"\n发送 `模型 名字` 为自己在这里选一个，`模型 默认` 恢复默认。",
+         "\nSend `模型 NAME` to choose one for yourself here, `模型 默认` to return "
+         "to the default."},
+    [WORD_MODEL_IS_DEFAULT] = {"，默认", ", default"},
+    [WORD_MODEL_IS_CHOSEN] = {"，正在用", ", in use"},
+    [WORD_MODEL_RESTS] = {"，暂时不可用，{0}后再试", ", out of order, tried again in {0}"},
+    [WORD_MODEL_CHOSEN] = {"好的，在这里为您改用模型 **{0}**。它不可用时会自动换别的。发送“模型 "
+                           "默认”恢复。",
+                           "Model **{0}** answers you here from now on, and another one where it "
+                           "fails. Send 模型 默认 to return to the default."},
+    [WORD_MODEL_DEFAULT] = {"好的，恢复使用默认的模型 **{0}**。",
+                            "The default model **{0}** answers you here again."},
+    [WORD_MODEL_UNKNOWN] = {"没有这个名字的模型。\n\n", "There is no model of that name.\n\n"},
+    [WORD_MODEL_FOR_ADMINS] = {"只有管理员可以选模型。发送“模型”看有哪些。",
+                               "Only administrators may choose a model. Send 模型 to see which "
+                               "there are."},
+    [WORD_MODEL_FOR_NOBODY] =
+        {"这里没有开放选模型（配置键 model_choice）。发送“模型”看有哪些。",
+         "Choosing a model is not open here (the key model_choice). Send 模型 "
+         "to see which there are."},
     [WORD_BUDGET] = {"### 钉钉接口用量提醒\n\n{2} 已调用钉钉开放接口 {0} 次，达到预算 {1} "
                      "次的八成：卡片更新会放慢；用完后改用普通消息回复。",
                      "### DingTalk API usage\n\n{0} of {1} budgeted calls were made in {2}: cards "

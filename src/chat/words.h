@@ -82,6 +82,16 @@ enum word {
     WORD_STOPPED,
     WORD_NOTHING_TO_STOP,
     WORD_NOTHING_TO_REPEAT,
+    WORD_MODELS_HEAD,
+    WORD_MODELS_TAIL,
+    WORD_MODEL_IS_DEFAULT, /* behind a model in the list */
+    WORD_MODEL_IS_CHOSEN,
+    WORD_MODEL_RESTS,   /* {0} for how long */
+    WORD_MODEL_CHOSEN,  /* {0} its name */
+    WORD_MODEL_DEFAULT, /* the same */
+    WORD_MODEL_UNKNOWN,
+    WORD_MODEL_FOR_ADMINS,
+    WORD_MODEL_FOR_NOBODY,
     WORD_BUDGET,      /* {0} calls made, {1} budget, {2} month */
     WORD_LENGTH_NOTE, /* the model's limit ended the text */
     WORD_FAILED,      /* {0} reason, {1} reference */

@@ -19,9 +19,9 @@
 
 /* Empty; at least one model must be added before anything is asked. Borrows the loop. */
 struct llm *pool_new(struct loop *loop, const struct breaker_rules *rules);
-/* The same name again is another key of that model. `llm` moves in. The name is copied. */
-void pool_add_take(struct llm *pool, const char *name, struct llm *llm);
+/* The same name again is another key of that model. `member` moves in. The name is copied. */
+void pool_add_take(struct llm *llm, const char *name, struct llm *member);
 /* Every llm in it, one after the other, for those who want to ask each: NULL after the last. */
-struct llm *pool_member(struct llm *pool, size_t i, const char **ret_name);
+struct llm *pool_member(struct llm *llm, size_t i, const char **ret_name);
 
 #endif

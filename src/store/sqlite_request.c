@@ -113,6 +113,7 @@ static bool on_session_row(sqlite3_stmt *row, void *arg)
     query->session->mode = (enum store_mode)sqlite3_column_int(row, 0);
     query->session->last_active_ms = sqlite3_column_int64(row, 1);
     query->forgotten_id = sqlite3_column_int64(row, 2);
+    query->session->model = request_keep_column(query->request, row, 3);
     return true;
 }
 
@@ -415,6 +416,9 @@ static enum status change_session(struct sqlite_db *db, const struct store_settl
         return sqlite_db_run(
             db, SQL_SET_MODE,
             SQL_VALUES(robot, conversation, sender, now, SQL_INT(settlement->mode)));
+    case STORE_SESSION_SET_MODEL:
+        return sqlite_db_run(db, SQL_SET_MODEL,
+                             SQL_VALUES(robot, conversation, sender, SQL_TEXT(settlement->model)));
     case STORE_SESSION_TOUCH:
         return sqlite_db_run(db, SQL_TOUCH_SESSION, SQL_VALUES(robot, conversation, sender, now));
     case STORE_SESSION_FORGET:
@@ -467,6 +471,7 @@ struct request *request_settle(const struct store_settlement *settlement, store_
     *copy = *settlement;
     copy->key = request_keep_key(&request->done.base, &settlement->key);
     copy->day = request_keep_input(&request->done.base, settlement->day);
+    copy->model = request_keep_input(&request->done.base, settlement->model);
     if (settlement->exchange) {
         keep_exchange(&request->done.base, settlement->exchange, &request->settle.exchange);
         copy->exchange = &request->settle.exchange;

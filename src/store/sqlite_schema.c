@@ -125,7 +125,10 @@ static const char step_4[] =
     "  sum(coalesce(prompt_tokens, 0)), sum(coalesce(completion_tokens, 0)) FROM exchange"
     "  WHERE model <> '' GROUP BY 1, 3;";
 
-const char *const sqlite_schema_steps[] = {step_1, step_2, step_3, step_4};
+/* The model that somebody chose for a session; "": none. */
+static const char step_5[] = "ALTER TABLE session ADD COLUMN model TEXT NOT NULL DEFAULT '';";
+
+const char *const sqlite_schema_steps[] = {step_1, step_2, step_3, step_4, step_5};
 const size_t n_sqlite_schema_steps = sizeof(sqlite_schema_steps) / sizeof(sqlite_schema_steps[0]);
 
 static enum status fail(sqlite3 *handle, struct error *ret_err)

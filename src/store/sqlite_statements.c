@@ -129,11 +129,13 @@ const char *const sqlite_statements[SQL_N_STATEMENTS] = {
         " WHERE month = substr(?1, 1, 7) AND what = ?2"
         " ORDER BY requests DESC, prompt_tokens + completion_tokens DESC, item LIMIT ?3",
 
-    [SQL_READ_SESSION] = "SELECT mode, last_active_ms, forgotten_id FROM session"
+    [SQL_READ_SESSION] = "SELECT mode, last_active_ms, forgotten_id, model FROM session"
                          " WHERE robot = ?1 AND conversation = ?2 AND sender = ?3",
     [SQL_SET_MODE] = "INSERT INTO session (robot, conversation, sender, last_active_ms, mode)"
                      " VALUES (?1, ?2, ?3, ?4, ?5)"
                      " ON CONFLICT DO UPDATE SET last_active_ms = ?4, mode = ?5",
+    [SQL_SET_MODEL] = "INSERT INTO session (robot, conversation, sender, model)"
+                      " VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET model = ?4",
     [SQL_TOUCH_SESSION] = "INSERT INTO session (robot, conversation, sender, last_active_ms)"
                           " VALUES (?1, ?2, ?3, ?4)"
                           " ON CONFLICT DO UPDATE SET last_active_ms = ?4",

@@ -42,6 +42,7 @@ struct store_exchange {
 struct store_session {
     enum store_mode mode;   /* STORE_MODE_DEFAULT when never chosen or forgotten */
     int64_t last_active_ms; /* wall clock of the last mode choice or chained exchange; 0 = never */
+    const char *model;      /* chosen for the session; NULL or "": none */
     const struct store_exchange *context;
     size_t n_context;
 };
@@ -92,9 +93,10 @@ void store_note_progress(struct store *store, int64_t inbox_id, const char *answ
 
 enum store_session_change {
     STORE_SESSION_KEEP = 0,
-    STORE_SESSION_SET_MODE, /* mode and now_ms are stored; the context stays */
-    STORE_SESSION_TOUCH,    /* last_active_ms = now_ms */
-    STORE_SESSION_FORGET,   /* mode default, context before now forgotten */
+    STORE_SESSION_SET_MODE,  /* mode and now_ms are stored; the context stays */
+    STORE_SESSION_SET_MODEL, /* model is stored; all else stays */
+    STORE_SESSION_TOUCH,     /* last_active_ms = now_ms */
+    STORE_SESSION_FORGET,    /* mode default, context before now forgotten; the model stays */
 };
 
 struct store_exchange_record {
@@ -123,6 +125,7 @@ struct store_settlement {
     int64_t replaces_id; /* an exchange that leaves the context because this one stands for it; 0 */
     enum store_session_change change;
     enum store_mode mode; /* with STORE_SESSION_SET_MODE */
+    const char *model;    /* with STORE_SESSION_SET_MODEL; "" or NULL: none any more */
     const char *day;      /* of the usage row */
 };
 /* Exchange, usage, session and the end of the inbox row in one transaction. */

@@ -69,6 +69,12 @@ static void serve_metrics(const struct http_server_request *request, void *arg)
     put_metric(&body, "turns_open", "gauge", "Turns in memory.", (int64_t)stats.turns_open);
     put_metric(&body, "llm_exchanges_running", "gauge", "LLM exchanges that run.",
                (int64_t)stats.asking);
+    put_metric(&body, "llm_fallbacks_total", "counter",
+               "Questions and images that went on to another model or key.", stats.llm.fallbacks);
+    put_metric(&body, "llm_rests_total", "counter",
+               "Times that a failing model or key was left alone.", stats.llm.rests);
+    put_metric(&body, "llm_models_resting", "gauge", "Models that are left alone now.",
+               (int64_t)stats.llm.resting);
     put_metric(&body, "uptime_seconds", "gauge", "Seconds since the start.",
                (clock_mono_ms() - web->started_ms) / 1000);
     if (web->more_metrics)

@@ -444,6 +444,81 @@ static void many_unknown_keys_do_not_hide_an_error(void **state)
     buf_done(&text);
 }
 
+static void models_are_read_with_what_they_leave_out(void **state)
+{
+    struct loaded loaded = load(
+        KEY "base_url: https://x.example\nmodel: unused\nimage_model: pic\ntemperature: 0.5\n"
+            "http_proxy: http://p.example:1\nmodels:\n  - model: a\n  - name: 二\n"
+            "    provider: anthropic\n    api_key: sk-ant-1234\n    model: b\n    temperature: 1\n"
+            "    max_answer_len: 7\n  - {provider: azure, azure_resource_name: r, api_key: k,\n"
+            "     azure_deployment_name: d}\n");
+    assert_int_equal(loaded.status, ST_OK);
+    const struct config_model *models = loaded.config->models;
+    assert_int_equal(loaded.config->n_models, 3);
+    assert_string_equal(models[0].name, "a");
+    assert_int_equal(models[0].provider, CONFIG_PROVIDER_OPENAI);
+    assert_string_equal(models[0].api_key, "sk-1234567890");
+    assert_string_equal(models[0].base_url, "https://x.example");
+    assert_string_equal(models[0].image_model, "pic");
+    assert_string_equal(models[0].http_proxy, "http://p.example:1");
+    assert_true(models[0].temperature > 0.4 && models[0].temperature < 0.6);
+    /* Nothing of an account goes to another one. */
+    assert_string_equal(models[1].name, "二");
+    assert_int_equal(models[1].provider, CONFIG_PROVIDER_ANTHROPIC);
+    assert_string_equal(models[1].base_url, "");
+    assert_string_equal(models[1].image_model, "");
+    assert_int_equal(models[1].max_answer_len, 7);
+    assert_true(models[1].temperature > 0.9);
+    assert_string_equal(models[2].model, "d");
+    struct buf report = BUF_INIT(100000);
+    config_write_effective(loaded.config, &report);
+    assert_non_null(
+        strstr(buf_cstr(&report), "models: a (openai a), 二 (anthropic b), d (azure d)"));
+    assert_null(strstr(buf_cstr(&report), "sk-ant-1234"));
+    buf_done(&report);
+    unload(&loaded);
+}
+
+static void what_is_wrong_with_models_is_told(void **state)
+{
+    assert_refused("models: a\n", ":1: models: ");
+    assert_refused("models: [a]\n", ":1: models: ");
+    assert_refused("models:\n - {model: a, api_key: k}\n - {model: A, api_key: k}\n",
+                   ":3: models[2].name");
+    assert_refused("models:\n - model: a\n", ":2: models[1].api_key");
+    assert_refused("models:\n - api_key: k\n", ":2: models[1].model");
+    assert_refused("models:\n - {model: [a], api_key: k}\n", ":2: models[1].model");
+    assert_refused("models:\n - {model: a, api_key: k, provider: x}\n", ":2: models[1].provider");
+    assert_refused("models:\n - {model: a, api_key: k, max_answer_len: -1}\n",
+                   ":2: models[1].max_answer_len");
+    assert_refused("models:\n - {provider: azure, model: a, api_key: k}\n",
+                   ":2: models[1].azure_resource_name");
+    struct buf many = BUF_INIT(10000);
+    buf_puts(&many, "models:\n");
+    for (int i = 0; i <= CONFIG_MODELS_MAX; i++)
+        buf_printf(&many, " - {model: m%d, api_key: k}\n", i);
+    assert_refused(buf_cstr(&many), ":1: models: ");
+    buf_done(&many);
+}
+
+static void models_may_come_from_the_environment(void **state)
+{
+    static char right[] = "MODELS=[{model: e, api_key: k}]", wrong[] = "MODELS=[{model: e";
+    static char nameless[] = "MODELS=[{api_key: k}]";
+    struct loaded loaded = load_all(".yml", STR_LIT("models: [{model: a, api_key: k}]\n"),
+                                    (char *const[]){right, NULL});
+    assert_int_equal(loaded.status, ST_OK);
+    assert_int_equal(loaded.config->n_models, 1);
+    assert_string_equal(loaded.config->models[0].model, "e");
+    unload(&loaded);
+    loaded = load_all(".yml", STR_LIT(KEY), (char *const[]){wrong, NULL});
+    assert_true(is_told(&loaded, true, "environment MODELS: models: "));
+    unload(&loaded);
+    loaded = load_all(".yml", STR_LIT(KEY), (char *const[]){nameless, NULL});
+    assert_true(is_told(&loaded, true, "environment MODELS: models[1].model: "));
+    unload(&loaded);
+}
+
 static void the_report_names_every_key_and_hides_every_secret(void **state)
 {
     struct loaded loaded =
@@ -569,6 +644,9 @@ int main(void)
         cmocka_unit_test(a_key_is_needed_unless_the_endpoint_is_local_or_a_demo),
         cmocka_unit_test(what_is_no_file_no_utf8_or_too_large_is_told),
         cmocka_unit_test(many_unknown_keys_do_not_hide_an_error),
+        cmocka_unit_test(models_are_read_with_what_they_leave_out),
+        cmocka_unit_test(what_is_wrong_with_models_is_told),
+        cmocka_unit_test(models_may_come_from_the_environment),
         cmocka_unit_test(the_report_names_every_key_and_hides_every_secret),
         cmocka_unit_test(
             the_example_file_is_the_tables_and_can_be_loaded_with_every_line_uncommented),

@@ -67,6 +67,8 @@ static void take_session(const struct store_session *session, struct answer *ans
     buf_done(&text);
     answer->mode = session->mode;
     answer->last_active_ms = session->last_active_ms;
+    (void)snprintf(answer->model, sizeof(answer->model), "%s",
+                   session->model ? session->model : "");
     answer->n_context = session->n_context;
 }
 

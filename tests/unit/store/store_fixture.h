@@ -34,6 +34,7 @@ struct answer {
     bool is_over_limit;
     enum store_mode mode;
     int64_t last_active_ms;
+    char model[32];
     size_t n_context;
     char context[256]; /* "question=answer" for each, separated by blanks */
     int *sequence;     /* NULL, or a counter that gives this answer its place */

@@ -165,6 +165,36 @@ static void remembers_the_mode_and_when_it_was_used(void **state)
     assert_int_equal(session.last_active_ms, 6000);
 }
 
+static void remembers_the_model_beside_the_mode(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_settlement settlement = {.inbox_id = accept_id(fixture, "m1").inbox_id,
+                                          .now_ms = 5000,
+                                          .change = STORE_SESSION_SET_MODEL,
+                                          .model = "智能"};
+    assert_string_equal(read_session_now(fixture, fixture_key).model, "");
+    assert_int_equal(settle_now(fixture, settlement), ST_OK);
+    struct answer session = read_session_now(fixture, fixture_key);
+    assert_string_equal(session.model, "智能");
+    assert_int_equal(session.mode, STORE_MODE_DEFAULT);
+    assert_int_equal(session.last_active_ms, 0);
+    const enum store_session_change changes[] = {STORE_SESSION_SET_MODE, STORE_SESSION_TOUCH,
+                                                 STORE_SESSION_FORGET};
+    for (size_t i = 0; i < 3; i++) {
+        const char id[] = {'n', (char)('0' + i), '\0'};
+        settlement = (struct store_settlement){.inbox_id = accept_id(fixture, id).inbox_id,
+                                               .change = changes[i],
+                                               .mode = STORE_MODE_CHAIN};
+        assert_int_equal(settle_now(fixture, settlement), ST_OK);
+        assert_string_equal(read_session_now(fixture, fixture_key).model, "智能");
+    }
+    settlement = (struct store_settlement){.inbox_id = accept_id(fixture, "m5").inbox_id,
+                                           .change = STORE_SESSION_SET_MODEL,
+                                           .model = ""};
+    assert_int_equal(settle_now(fixture, settlement), ST_OK);
+    assert_string_equal(accept_id(fixture, "m6").model, "");
+}
+
 static void touching_makes_a_session_without_a_mode(void **state)
 {
     struct fixture *fixture = *state;
@@ -435,6 +465,7 @@ int main(void)
         WITH_STORE(leaves_out_what_is_not_for_the_context),
         WITH_STORE(limits_the_context_in_number_and_bytes),
         WITH_STORE(remembers_the_mode_and_when_it_was_used),
+        WITH_STORE(remembers_the_model_beside_the_mode),
         WITH_STORE(touching_makes_a_session_without_a_mode),
         WITH_STORE(forgets_mode_and_context_but_not_what_comes_after),
         WITH_STORE(settles_once_and_only_what_it_knows),

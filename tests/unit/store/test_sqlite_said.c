@@ -285,7 +285,8 @@ static void an_older_file_is_counted_when_it_is_migrated(void **state)
     struct fixture *fixture = *state;
     fill(fixture);
     sqlite3 *raw = open_raw(fixture->path);
-    run_raw(raw, "DROP TABLE tally; DROP INDEX exchange_started; DROP INDEX exchange_nick;"
+    run_raw(raw, "ALTER TABLE session DROP COLUMN model;"
+                 "DROP TABLE tally; DROP INDEX exchange_started; DROP INDEX exchange_nick;"
                  "DROP INDEX exchange_conversation; DROP INDEX exchange_title;"
                  "UPDATE exchange SET started_ms = started_ms + 1795500000000;"
                  "PRAGMA user_version = 3");
