@@ -32,7 +32,7 @@ RUN set -eu; \
     apt-get update; \
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         ca-certificates tzdata libcurl4 libedit2 libevent-core-2.1-7 libevent-extra-2.1-7 \
-        libjansson4 libpng16-16 libsqlite3-0 libssl3 libwebp7 libwslay1 libyaml-0-2; \
+        libidn2-0 libjansson4 libpng16-16 libsqlite3-0 libssl3 libwebp7 libwslay1 libyaml-0-2; \
     apt-get clean; \
     rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log; \
     groupadd --gid 10001 dingbridge; \

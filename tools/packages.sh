@@ -2,7 +2,7 @@
 # Sourced by ./run and ./test: which packages are needed, and installing what is missing.
 
 PACKAGES_RUN="build-essential meson ninja-build pkg-config libevent-dev libcurl4-openssl-dev libwslay-dev libjansson-dev libyaml-dev \
-libsqlite3-dev libssl-dev libedit-dev libwebp-dev libpng-dev ca-certificates tzdata"
+libsqlite3-dev libssl-dev libedit-dev libwebp-dev libpng-dev libidn2-dev ca-certificates tzdata"
 PACKAGES_TEST="clang clang-tidy clang-format cppcheck libcmocka-dev openssl python3 python3-pyflakes python3-pytest python3-pytest-xdist python3-venv python3-websockets shellcheck sqlite3"
 
 say() { printf '%s\n' "$*" >&2; }

@@ -16,6 +16,8 @@
 #include "util/log.h"
 #include "util/mem.h"
 
+#define LOOKUP_TIMEOUT_MS (15 * 1000)
+#define LOOKUPS_PARALLEL 16
 #define NOTICE_BYTES_MAX 4096
 
 extern char **environ;
@@ -58,6 +60,14 @@ static enum status is_web_address(const char *text, struct error *ret_err)
 static_assert(CONFIG_WORD_BYTES_MAX == FILTER_WORD_BYTES_MAX,
               "the filter takes what the file may list");
 
+static enum status is_host(const char *text, struct error *ret_err)
+{
+    struct target target;
+    return target_read(str_of(text), &target) == ST_OK
+               ? ST_OK
+               : error_set(ret_err, ST_INVAL, 0, "neither a name with a dot nor an address");
+}
+
 static enum status is_sensitive_word(const char *text, struct error *ret_err)
 {
     struct str word = str_of(text);
@@ -76,6 +86,7 @@ static const struct config_check checks[] = {
     {"dingtalk_proxy", url_check_proxy, ALLOWED_PROXY},
     {"service_url", is_web_address, "https://HOST, http://HOST:PORT"},
     {"sensitive_words", is_sensitive_word, "文本 text, 256 bytes"},
+    {"whois_server", is_host, "HOST, HOST:PORT"},
     {"webhook_hosts", url_check_host_pattern, "HOST, HOST:PORT, *.HOST"},
     {NULL, NULL, NULL},
 };
@@ -188,6 +199,17 @@ static int fail(int exit_code, const char *what, const struct error *error)
     return exit_code;
 }
 
+static struct tools *open_tools(const struct bridge *bridge)
+{
+    const struct tools_settings settings = {
+        .is_private_allowed = bridge->config->tools_allow_private != 0,
+        .whois_server = bridge->config->whois_server,
+        .timeout_ms = LOOKUP_TIMEOUT_MS,
+        .parallel = LOOKUPS_PARALLEL,
+    };
+    return tools_new(bridge->loop, &settings);
+}
+
 int bridge_open(struct bridge *bridge, struct config *config)
 {
     bridge->config = config;
@@ -207,6 +229,8 @@ int bridge_open(struct bridge *bridge, struct config *config)
         return fail(EX_SOFTWARE, "http client", &(struct error){.text = "libcurl gave none"});
     if (models_open(bridge, &error) != ST_OK)
         return fail(EX_CONFIG, "llm", &error);
+    if (!(bridge->tools = open_tools(bridge)))
+        return fail(EX_SOFTWARE, "tools", &(struct error){.text = "libcurl or OpenSSL gave none"});
     make_webhook_rules(bridge);
     return load_templates(bridge);
 }
@@ -273,7 +297,7 @@ static void make_chat(const struct chat_settings *settings, void *arg)
 {
     struct bridge *bridge = arg;
     bridge->chat = chat_new(bridge->loop, bridge->store, bridge->llm, bridge->platform,
-                            bridge->images, settings);
+                            bridge->images, bridge->tools, settings);
     chat_set_reports(bridge->chat, bridge->meter, &bridge->history_key);
 }
 
@@ -310,6 +334,7 @@ void bridge_close(struct bridge *bridge)
     bridge_close_chat(bridge);
     meter_free(bridge->meter);
     image_store_free(bridge->images);
+    tools_free(bridge->tools);
     llm_free(bridge->llm);
     http_client_free(bridge->client);
     loop_free(bridge->loop);

@@ -18,6 +18,7 @@
 #include "net/url.h"
 #include "net/work.h"
 #include "store/store.h"
+#include "tools/tools.h"
 
 struct bridge {
     struct config *config; /* as it was at the start */
@@ -30,6 +31,7 @@ struct bridge {
     struct store *store;
     struct meter *meter;
     struct image_store *images;
+    struct tools *tools;
     struct history_key history_key;
     struct platform *platform;
     struct chat *chat;

@@ -76,6 +76,7 @@ void live_with_settings(const struct bridge *bridge, const struct prompts *promp
         .n_templates = own ? prompts->n : n_builtin,
         .retention_days = live->retention_days,
         .model_choice = (enum chat_model_choice)live->model_choice,
+        .tools_for = (enum chat_tools_for)live->tools_for,
         .chat_type = (enum policy_chat_type)live->chat_type,
     };
     fill_lists(live, &settings);

@@ -4,14 +4,15 @@
 
 #include "chat/commands.h"
 #include "chat/turn.h"
+#include "chat/turn_tools.h"
 #include "llm/tokens.h"
 #include "util/clock.h"
 #include "util/log.h"
 
 static const char *const admission_names[] = {
-    [TURN_ADMITTED] = "admitted",        [TURN_NOT_ALLOWED] = "not_allowed",
-    [TURN_NOT_ADMIN] = "not_admin",      [TURN_TOO_LONG] = "too_long",
-    [TURN_SENSITIVE] = "sensitive_word",
+    [TURN_ADMITTED] = "admitted", [TURN_NOT_ALLOWED] = "not_allowed",
+    [TURN_NO_TOOLS] = "no_tools", [TURN_NOT_ADMIN] = "not_admin",
+    [TURN_TOO_LONG] = "too_long", [TURN_SENSITIVE] = "sensitive_word",
 };
 
 static bool is_text(const struct turn *turn)
@@ -30,6 +31,9 @@ static enum admission judge(struct turn *turn)
         return TURN_NOT_ALLOWED;
     if (command && command->is_for_admins && !policy_is_admin(policy, &turn->message))
         return TURN_NOT_ADMIN;
+    if (command && command->is_tool && !turn_tools_are_open(turn))
+        return turn->chat->settings.tools_for == CHAT_TOOLS_FOR_NOBODY ? TURN_NO_TOOLS
+                                                                       : TURN_NOT_ADMIN;
     int64_t limit = turn->chat->settings.max_question_tokens;
     if (limit > 0 && route_is_charged(&turn->route) && turn->route.argument.n > 0) {
         turn->question_tokens = tokens_estimate(turn->route.argument);
@@ -95,6 +99,8 @@ bool admit_refuse(struct turn *turn)
     }
     if (turn->admission == TURN_NOT_ADMIN)
         say_not_admin(turn);
+    else if (turn->admission == TURN_NO_TOOLS)
+        turn_put(turn, WORD_TOOLS_OFF, NULL);
     else if (turn->admission == TURN_TOO_LONG)
         say_too_long(turn);
     else if (turn->admission == TURN_SENSITIVE)

@@ -98,7 +98,7 @@ static void on_loaded(void *arg)
 }
 
 struct chat *chat_new(struct loop *loop, struct store *store, struct llm *llm,
-                      struct platform *platform, struct image_store *images,
+                      struct platform *platform, struct image_store *images, struct tools *tools,
                       const struct chat_settings *settings)
 {
     struct chat *chat = xcalloc(1, sizeof(*chat));
@@ -108,6 +108,7 @@ struct chat *chat_new(struct loop *loop, struct store *store, struct llm *llm,
     chat->llm = llm;
     chat->platform = platform;
     chat->images = images;
+    chat->tools = tools;
     chat->kept = settings_new(settings);
     chat->settings = chat->kept->values;
     chat->access = access_new(loop, store, settings, on_loaded, chat);

@@ -17,6 +17,7 @@
 #include "llm/llm.h"
 #include "net/loop.h"
 #include "store/store.h"
+#include "tools/tools.h"
 
 struct chat;
 
@@ -27,6 +28,8 @@ struct chat_list {
     const char *const *items;
     size_t n;
 };
+
+enum chat_tools_for { CHAT_TOOLS_FOR_ALL, CHAT_TOOLS_FOR_ADMINS, CHAT_TOOLS_FOR_NOBODY };
 
 /* Copied by those who take it. */
 struct chat_settings {
@@ -50,11 +53,12 @@ struct chat_settings {
     enum chat_model_choice model_choice;
     enum policy_chat_type chat_type;
     struct chat_list lists[POLICY_N_LISTS]; /* the operator's */
-    struct chat_list words;                 /* that are not to be said; the operator's */
+    enum chat_tools_for tools_for;
+    struct chat_list words; /* that are not to be said; the operator's */
 };
 
 struct chat *chat_new(struct loop *loop, struct store *store, struct llm *llm,
-                      struct platform *platform, struct image_store *images,
+                      struct platform *platform, struct image_store *images, struct tools *tools,
                       const struct chat_settings *settings);
 /* After store_close: the store's callbacks reach into the turns. Cancels what runs; unfinished
  * turns stay in the inbox. */

@@ -15,6 +15,7 @@ struct chat {
     struct llm *llm;
     struct platform *platform;
     struct image_store *images;
+    struct tools *tools;
     struct meter *meter;                   /* NULL: nothing is metered */
     const struct history_key *history_key; /* NULL: no links */
     struct settings *kept;

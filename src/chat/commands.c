@@ -6,6 +6,7 @@
 #include "chat/history.h"
 #include "chat/models.h"
 #include "chat/turn.h"
+#include "chat/turn_tools.h"
 #include "chat/usage.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -28,6 +29,7 @@ static void run_help(struct turn *turn, struct str argument)
     bool is_admin = policy_is_admin(access_policy(turn->chat->access), &turn->message);
     for (size_t i = 0; i < n; i++) {
         bool is_his = is_admin ? !table[i].order : !table[i].is_for_admins;
+        is_his = is_his && (!table[i].is_tool || turn_tools_are_open(turn));
         if (table[i].usage && is_his)
             buf_printf(&turn->shown, "- **%s**：%s\n", table[i].usage,
                        is_english(turn) ? table[i].help_en : table[i].help_zh);
@@ -189,6 +191,11 @@ static const struct command table[] = {
      "list the models, or choose one for yourself", .takes_word = true},
     {NAMES("余额"), false, false, run_balance, "余额", "查询模型服务的余额",
      "the balance at the model service"},
+    {NAMES("#域名"), true, false, turn_whois, "#域名 example.com", "域名的注册商、注册与到期时间",
+     "a domain's registrar, and when it was registered and expires", .is_tool = true},
+    {NAMES("#证书"), true, false, turn_certificate, "#证书 example.com",
+     "网站的证书：颁发者、有效期、问题", "a site's certificate: issuer, validity, problems",
+     .is_tool = true},
     {NAMES("群ID"), false, false, run_group_id, "群ID", "这个群的 ID", "this group's id",
      .is_for_all = true},
     {NAMES("我的ID"), false, false, run_my_id, "我的ID", "我的 ID", "your own id",

@@ -23,6 +23,7 @@ struct command {
     /* Optional: at once when the message is stored, before its turn in its session comes. */
     void (*arrive)(struct turn *turn);
     bool is_for_admins;              /* others are told so */
+    bool is_tool;                    /* for those whom tools_for names */
     bool is_for_all;                 /* answers those too who may not ask */
     const struct admin_order *order; /* of admin_change */
     bool takes_word; /* text behind white space only: names that are words of a language */

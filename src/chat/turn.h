@@ -21,6 +21,7 @@
 #include "chat/lane.h"
 #include "chat/message_record.h"
 #include "chat/route.h"
+#include "tools/target.h"
 #include "util/buf.h"
 #include "util/json.h"
 
@@ -31,7 +32,7 @@ enum turn_state {
     TURN_QUEUED,    /* for an LLM place */
     TURN_ASKING,
     TURN_DRAWING,
-    TURN_LOOKING,   /* for the balance */
+    TURN_LOOKING,   /* for the balance, a domain, a certificate */
     TURN_MANAGING,  /* what an administrator changes or reads */
     TURN_RECALLING, /* the last question is read */
     TURN_DELIVERING,
@@ -44,6 +45,7 @@ enum admission {
     TURN_ADMITTED,
     TURN_NOT_ALLOWED, /* by the lists */
     TURN_NOT_ADMIN,
+    TURN_NO_TOOLS, /* they are off */
     TURN_TOO_LONG,
     TURN_SENSITIVE, /* a word that is not to be said */
 };
@@ -81,7 +83,9 @@ struct turn {
     struct context context;
 
     struct sink *sink;
-    uint64_t llm_id; /* 0: no exchange runs */
+    uint64_t llm_id;    /* 0: no exchange runs */
+    uint64_t lookup_id; /* of a tool; 0: none runs */
+    char looked_up[TARGET_HOST_SIZE];
     bool has_place;
     bool did_stop;       /* its arrival ended a running answer */
     int64_t replaces_id; /* the exchange whose question is asked again; 0 */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "chat/models.h"
+#include "chat/turn_tools.h"
 #include "llm/tokens.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -55,6 +56,7 @@ void turn_stop_exchange(struct turn *turn)
     if (turn->llm_id)
         llm_cancel(turn->chat->llm, turn->llm_id);
     turn->llm_id = 0;
+    turn_stop_lookup(turn);
     list_remove(&turn->place_node);
     release_place(turn);
 }

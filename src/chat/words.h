@@ -77,6 +77,41 @@ enum word {
     WORD_BALANCE_EXPIRES, /* {0} date */
     WORD_BALANCE_NEVER,
     WORD_BALANCE_NONE, /* {0} provider */
+    WORD_TOOLS_OFF,
+    WORD_TOOL_NO_HOST,
+    WORD_TOOL_PRIVATE, /* {0} the host, also of the failures below */
+    WORD_TOOL_TIMEOUT,
+    WORD_TOOL_BUSY,
+    WORD_TOOL_NO_TLS,
+    WORD_TOOL_UNREACHABLE,
+    WORD_TOOL_DAYS_LEFT, /* {0} days */
+    WORD_TOOL_DAYS_AGO,  /* {0} days */
+    WORD_WHOIS_NO_SERVER,
+    WORD_WHOIS_FREE,         /* {0} domain, {1} server */
+    WORD_WHOIS_HEAD,         /* {0} domain */
+    WORD_WHOIS_REGISTRAR,    /* {0} */
+    WORD_WHOIS_CREATED,      /* {0} */
+    WORD_WHOIS_EXPIRES,      /* {0} */
+    WORD_WHOIS_STATUS,       /* {0} code, {1} meaning */
+    WORD_WHOIS_OTHER_STATUS, /* {0} */
+    WORD_WHOIS_RAW,          /* {0} the answer's beginning */
+    WORD_WHOIS_SERVER,       /* {0} */
+    WORD_TLS_HEAD,           /* {0} host */
+    WORD_TLS_GOOD,
+    WORD_TLS_EXPIRED,
+    WORD_TLS_NOT_YET_VALID,
+    WORD_TLS_SELF_SIGNED,
+    WORD_TLS_UNTRUSTED,
+    WORD_TLS_CHAIN_EXPIRED,
+    WORD_TLS_NAME_MISMATCH, /* {0} host */
+    WORD_TLS_OTHER,         /* {0} OpenSSL's words */
+    WORD_TLS_SUBJECT,
+    WORD_TLS_ISSUER,
+    WORD_TLS_NAMES,
+    WORD_TLS_MORE_NAMES, /* {0} how many there are */
+    WORD_TLS_VALID,      /* {0} from, {1} until */
+    WORD_TLS_PROTOCOL,
+    WORD_TLS_ADDRESS,
     WORD_CUT_NOTE,     /* after a partial answer: {0} reason, {1} reference */
     WORD_STOPPED_NOTE, /* after the partial answer that somebody stopped */
     WORD_STOPPED,

@@ -52,6 +52,7 @@ enum config_mode { CONFIG_MODE_SINGLE, CONFIG_MODE_CHAIN };
 enum config_chat_type { CONFIG_CHAT_ALL, CONFIG_CHAT_PRIVATE, CONFIG_CHAT_GROUPS };
 enum config_run_mode { CONFIG_RUN_HTTP, CONFIG_RUN_STREAM };
 enum config_model_choice { CONFIG_CHOICE_NOBODY, CONFIG_CHOICE_ADMINS, CONFIG_CHOICE_USERS };
+enum config_tools_for { CONFIG_TOOLS_ALL, CONFIG_TOOLS_ADMINS, CONFIG_TOOLS_NOBODY };
 enum config_language { CONFIG_ZH, CONFIG_EN };
 enum config_provider {
     CONFIG_PROVIDER_OPENAI,
@@ -116,7 +117,10 @@ struct config {
     struct config_list admin_users;
     struct config_list sensitive_words;
     char *sensitive_words_file;
-    struct config_list file_words;    /* what that file lists */
+    struct config_list file_words; /* what that file lists */
+    int tools_for;                 /* enum config_tools_for */
+    int tools_allow_private;       /* yes or no */
+    char *whois_server;
     struct config_list webhook_hosts; /* only what the operator listed; the built-in ones come on
                                          top while it is empty */
     char *data_dir;

@@ -10,6 +10,7 @@ static const char *const chat_types[] = {"0|all|不限", "1|private|只能单聊
 static const char *const run_modes[] = {"http", "stream", NULL};
 static const char *const answers[] = {"false|no|off|0", "true|yes|on|1", NULL};
 static const char *const model_choices[] = {"nobody|没有人", "admins|管理员", "users|所有人", NULL};
+static const char *const tools_users[] = {"all|所有人", "admins|管理员", "nobody|关闭", NULL};
 static const char *const languages[] = {"zh|中文", "en|english", NULL};
 static const char *const levels[] = {"error", "warn|warning", "info", "debug", NULL};
 
@@ -222,6 +223,20 @@ static const struct config_key table[] = {
      .help_zh = "更多的敏感词：UTF-8 文件，一行一个，# 开头的行是注释",
      .help_en = "more of them: a file in UTF-8, one word a line, lines that begin with # are "
                 "comments"},
+
+    {FIELD(tools_for), .env = "TOOLS_FOR", .type = CONFIG_ENUM, .fallback = "all",
+     .choices = tools_users, .flags = CONFIG_LIVE, .section_zh = "查询工具", .section_en = "Tools",
+     .help_zh = "谁可以用 #域名 和 #证书：all、admins（管理员）或 nobody",
+     .help_en = "who may use #域名 (whois) and #证书 (certificates): all, admins or nobody"},
+    {FIELD(tools_allow_private), .env = "TOOLS_ALLOW_PRIVATE", .type = CONFIG_ENUM,
+     .fallback = "false", .choices = answers,
+     .help_zh = "true：也可以查询内网地址；否则只连接公网地址",
+     .help_en = "true: addresses of private networks may be called too, else public ones only"},
+    {FIELD(whois_server), .env = "WHOIS_SERVER", .type = CONFIG_STRING,
+     .fallback = "whois.iana.org",
+     .help_zh = "先问哪个 whois 服务器：主机 或 主机:端口，可以在内网",
+     .help_en =
+         "the whois server that is asked first: HOST or HOST:PORT, also in a private network"},
 
     {FIELD(listen), .env = "LISTEN", .type = CONFIG_STRING, .fallback = "0.0.0.0",
      .section_zh = "服务", .section_en = "The service", .help_zh = "监听地址",

@@ -19,6 +19,7 @@ struct dialer {
 struct dial {
     struct dialer *dialer;
     CURL *easy;
+    bool is_any_allowed; /* not only public addresses */
     bool is_in_multi;
     bool is_connected;
     bool was_refused; /* an address was */
@@ -32,15 +33,17 @@ struct dial {
 static void finish(struct dial *dial, enum status status, const char *why)
 {
     struct dial_result result = {.status = status, .fd = -1};
+    curl_socket_t fd = CURL_SOCKET_BAD;
     if (status != ST_OK)
         (void)error_set(&result.error, status, 0, "%s", why);
-    curl_socket_t fd = CURL_SOCKET_BAD;
     char *address = NULL;
     if (status == ST_OK) {
         dial->is_connected = true;
         (void)curl_easy_getinfo(dial->easy, CURLINFO_ACTIVESOCKET, &fd);
         (void)curl_easy_getinfo(dial->easy, CURLINFO_PRIMARY_IP, &address);
         result.fd = fd;
+        if (fd == CURL_SOCKET_BAD)
+            result.status = error_set(&result.error, ST_INTERNAL, 0, "libcurl shows no socket");
         struct str shown = str_sub(str_of(address), 0, sizeof(result.address) - 1);
         memcpy(result.address, shown.p, shown.n);
     }
@@ -96,7 +99,7 @@ struct loop *dialer_loop(const struct dialer *dialer)
 static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct dial *dial = arg;
-    if (!dial->dialer->is_private_allowed && !address_is_public(&address->addr)) {
+    if (!dial->is_any_allowed && !address_is_public(&address->addr)) {
         dial->was_refused = true;
         return CURL_SOCKET_BAD;
     }
@@ -120,7 +123,6 @@ static CURLcode prepare(struct dial *dial, const char *host, int port)
     SET(CURLOPT_PROTOCOLS_STR, "http");
     SET(CURLOPT_CONNECT_ONLY, 1L);
     SET(CURLOPT_FRESH_CONNECT, 1L);
-    SET(CURLOPT_FORBID_REUSE, 1L);
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_QUICK_EXIT, 1L); /* giving up does not wait for the thread that looks up */
     SET(CURLOPT_PROXY, "");      /* a proxy would do the looking up */
@@ -139,10 +141,14 @@ static void on_no_start(void *arg)
     finish(dial, ST_NET, *dial->detail ? dial->detail : "libcurl does not begin");
 }
 
-struct dial *dial_start(struct dialer *dialer, const char *host, int port, dial_fn fn, void *arg)
+struct dial *dial_start(struct dialer *dialer, const char *host, int port, bool is_trusted,
+                        dial_fn fn, void *arg)
 {
     struct dial *dial = xcalloc(1, sizeof(*dial));
-    *dial = (struct dial){.dialer = dialer, .fn = fn, .arg = arg};
+    *dial = (struct dial){.dialer = dialer,
+                          .is_any_allowed = is_trusted || dialer->is_private_allowed,
+                          .fn = fn,
+                          .arg = arg};
     dial->easy = curl_easy_init();
     dial->is_in_multi =
         dial->easy && prepare(dial, host, port) == CURLE_OK &&

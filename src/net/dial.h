@@ -14,7 +14,8 @@
 struct dialer;
 struct dial;
 
-/* Unless is_private_allowed, only public addresses are called (net/address.h). NULL when libcurl
+/* Unless is_private_allowed, only public addresses (net/address.h) are called of hosts that the
+ * operator did not name. NULL when libcurl
  * gave none. */
 struct dialer *dialer_new(struct loop *loop, bool is_private_allowed) DB_MUST_CHECK;
 void dialer_free(struct dialer *dialer); /* its dials must be gone; NULL is fine */
@@ -29,8 +30,10 @@ struct dial_result {
 /* Once, on the loop, never before dial_start returned. dial_free may be called from here. */
 typedef void (*dial_fn)(const struct dial_result *result, void *arg);
 
-/* `host`: a name or an address, IPv6 without brackets. There is no deadline but the caller's. */
-struct dial *dial_start(struct dialer *dialer, const char *host, int port, dial_fn fn, void *arg);
+/* `host`: a name or an address, IPv6 without brackets; is_trusted: the operator named it, and every
+ * address will do. There is no deadline but the caller's. */
+struct dial *dial_start(struct dialer *dialer, const char *host, int port, bool is_trusted,
+                        dial_fn fn, void *arg);
 /* Closes the connection, or gives up on making it: fn is not called any more. NULL is fine. */
 void dial_free(struct dial *dial);
 

@@ -117,7 +117,8 @@ struct tcp_query *tcp_query_start(struct dialer *dialer, const struct tcp_query_
     buf_init(&query->answer, request->max_bytes);
     (void)buf_add_str(&query->line, request->line);
     query->timer = timer_start(query->loop, request->timeout_ms, "tcp_query", on_timeout, query);
-    query->dial = dial_start(dialer, request->host, request->port, on_dialled, query);
+    query->dial =
+        dial_start(dialer, request->host, request->port, request->is_trusted, on_dialled, query);
     return query;
 }
 

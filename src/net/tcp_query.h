@@ -10,6 +10,7 @@ struct tcp_query;
 struct tcp_query_request {
     const char *host;
     int port;
+    bool is_trusted; /* as of a dial */
     struct str line; /* as it is sent, with its line end */
     int64_t timeout_ms;
     size_t max_bytes; /* of the answer; the rest is left out */

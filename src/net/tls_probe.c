@@ -301,7 +301,7 @@ struct tls_probe *tls_probe_start(struct dialer *dialer, struct tls_trust *trust
     probe->fn = fn;
     probe->arg = arg;
     probe->timer = timer_start(probe->loop, timeout_ms, "tls_probe", on_timeout, probe);
-    probe->dial = dial_start(dialer, host, port, on_dialled, probe);
+    probe->dial = dial_start(dialer, host, port, false, on_dialled, probe);
     return probe;
 }
 

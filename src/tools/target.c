@@ -16,7 +16,7 @@ static struct str strip_url(struct str text)
     if (scheme >= 0)
         text = str_sub(text, (size_t)scheme + 3, text.n);
     size_t n = 0;
-    while (n < text.n && !strchr("/?#", text.p[n]))
+    while (n < text.n && !memchr("/?#", text.p[n], 3))
         n++;
     return str_sub(text, 0, n);
 }
@@ -102,6 +102,7 @@ enum status target_read(struct str typed, struct target *ret_target)
     struct target target = {0};
     struct str rest = strip_url(str_trim(typed));
     struct str host = rest;
+    bool has_port = false;
     enum status status = take_address(rest, &target); /* IPv6 without brackets too */
     if (status == ST_OK) {
         *ret_target = target;
@@ -109,18 +110,22 @@ enum status target_read(struct str typed, struct target *ret_target)
     }
     if (rest.n > 0 && rest.p[0] == '[') {
         rest = str_sub(rest, 1, rest.n);
+        if (!memchr(rest.p, ']', rest.n))
+            return ST_INVAL;
         host = str_cut(&rest, ']');
         if (rest.n > 0 && rest.p[0] != ':')
             return ST_INVAL;
+        has_port = rest.n > 0;
         rest = str_sub(rest, 1, rest.n);
         status = take_address(host, &target);
     } else {
+        has_port = rest.n > 0 && memchr(rest.p, ':', rest.n);
         host = str_cut(&rest, ':');
         status = take_address(host, &target);
         if (status != ST_OK)
             status = to_ascii(host, target.host);
     }
-    if (status == ST_OK && rest.n > 0)
+    if (status == ST_OK && has_port)
         status = read_port(rest, &target.port);
     if (status == ST_OK)
         *ret_target = target;

@@ -147,6 +147,7 @@ static void ask(struct whois *whois, enum step step)
     const struct tcp_query_request request = {
         .host = whois->server.host,
         .port = whois->server.port ? whois->server.port : WHOIS_PORT,
+        .is_trusted = step == ROOT,
         .line = str_of(line),
         .timeout_ms = left_ms > 0 ? left_ms : 0,
         .max_bytes = ANSWER_BYTES_MAX,

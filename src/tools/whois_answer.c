@@ -1,6 +1,5 @@
 #include "tools/whois_answer.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -184,7 +183,8 @@ enum status whois_date_read(struct str text, char ret_day[11], int64_t *ret_s)
         return ST_INVAL;
     struct tm tm = {.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day};
     *ret_s = (int64_t)timegm(&tm);
-    (void)snprintf(ret_day, 11, "%04d-%02d-%02d", year % 10000, month, day);
+    if (strftime(ret_day, 11, "%Y-%m-%d", &tm) != 10)
+        return ST_INVAL;
     return ST_OK;
 }
 
@@ -206,7 +206,7 @@ static enum field split_line(struct str line, struct str *ret_value)
 {
     char sign = ':';
     line = str_trim(line);
-    if (line.n == 0 || strchr("%#;>", line.p[0]))
+    if (line.n == 0 || memchr("%#;>", line.p[0], 4))
         return NO_FIELD;
     if (line.p[0] == '[') {
         line = str_sub(line, 1, line.n);

@@ -517,7 +517,7 @@ int fixture_setup(void **state)
 void fixture_start(struct fixture *f)
 {
     f->chat = chat_new(f->loop, &f->store.store, &f->llm.llm, &f->platform.platform, f->images,
-                       &f->settings);
+                       NULL, &f->settings);
 }
 
 static void remove_dir(const char *path)
