@@ -5,11 +5,12 @@
 #ifndef DB_NET_DIAL_H
 #define DB_NET_DIAL_H
 
-#include <netinet/in.h>
 #include <stdbool.h>
 
 #include "net/loop.h"
 #include "util/status.h"
+
+#define DIAL_ADDRESS_SIZE 46 /* the longest of IPv6 and a NUL */
 
 struct dialer;
 struct dial;
@@ -25,7 +26,7 @@ struct dial_result {
     enum status status; /* ST_OK; ST_DENIED: no address may be called; ST_NET */
     struct error error;
     int fd; /* connected, non-blocking; belongs to the dial */
-    char address[INET6_ADDRSTRLEN];
+    char address[DIAL_ADDRESS_SIZE];
 };
 /* Once, on the loop, never before dial_start returned. dial_free may be called from here. */
 typedef void (*dial_fn)(const struct dial_result *result, void *arg);

@@ -29,7 +29,7 @@ enum tls_problem {
 
 /* Texts are UTF-8 of one line, cut to their size; "" where there is none. */
 struct tls_certificate {
-    char address[INET6_ADDRSTRLEN];
+    char address[DIAL_ADDRESS_SIZE];
     char protocol[16];           /* "TLSv1.3" */
     char subject[TLS_TEXT_SIZE]; /* the common name, else the organisation */
     char issuer[TLS_TEXT_SIZE];  /* organisation, common name */
