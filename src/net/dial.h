@@ -6,6 +6,7 @@
 #define DB_NET_DIAL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "net/loop.h"
 #include "util/status.h"
