@@ -449,6 +449,25 @@ static void images_and_balances_are_asked_where_there_are_any(void **state)
     fixture_end(&fixture);
 }
 
+static void an_image_is_no_probe(void **state)
+{
+    struct pool_fixture fixture;
+    struct llm_choice choices[2];
+    struct asked image = {0};
+    fixture_begin(&fixture, "xy", 50);
+    fixture.members[0].failure = LLM_FAIL_TIMEOUT;
+    for (int i = 0; i < 3; i++)
+        (void)ask_pool(&fixture, NULL);
+    while (llm_choices(fixture.pool, choices, 2) && choices[0].rest_ms > 0)
+        (void)loop_run_until(fixture.loop, is_done, &(struct asked){0}, choices[0].rest_ms);
+    fixture.members[0].failure = LLM_OK;
+    (void)llm_draw(fixture.pool, "a panda", on_image, &image);
+    assert_true(loop_run_until(fixture.loop, is_done, &image, PATIENCE_MS));
+    assert_string_equal(image.model, "a");
+    assert_string_equal(ask_pool(&fixture, NULL).model, "a");
+    fixture_end(&fixture);
+}
+
 static void on_check(uint64_t id, const struct llm_check *check_, void *arg)
 {
     ((struct asked *)arg)->n_done++;
@@ -485,6 +504,7 @@ int main(void)
         cmocka_unit_test(a_server_that_fails_is_not_asked_with_every_key),
         cmocka_unit_test(who_hears_a_text_may_cancel),
         cmocka_unit_test(images_and_balances_are_asked_where_there_are_any),
+        cmocka_unit_test(an_image_is_no_probe),
         cmocka_unit_test(every_member_can_be_checked),
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
