@@ -284,7 +284,7 @@ enum status config_load(const char *file, char *const *environment,
     struct loading loading = {
         .config = config, .problems = ret_problems, .file = file, .checks = checks};
     config->file = xstrdup(file);
-    config->temperature = NAN;
+    config->temperature = (double)NAN;
     set_fallbacks(&loading);
     enum status status = *file ? take_file(&loading) : ST_OK;
     if (status == ST_OK) {

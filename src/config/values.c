@@ -183,7 +183,8 @@ struct config_model *values_add_model(struct config *config)
     const struct config_key *keys = config_model_keys(&n);
     config->models = xreallocarray(config->models, config->n_models + 1, sizeof(*config->models));
     struct config_model *model = &config->models[config->n_models++];
-    *model = (struct config_model){.provider = -1, .temperature = NAN, .max_answer_len = -1};
+    *model =
+        (struct config_model){.provider = -1, .temperature = (double)NAN, .max_answer_len = -1};
     for (size_t k = 0; k < n; k++) {
         if (keys[k].type == CONFIG_STRING || keys[k].type == CONFIG_URL)
             *(char **)field_of(model, &keys[k]) = xstrdup("");
