@@ -101,7 +101,7 @@ enum status target_read(struct str typed, struct target *ret_target)
 {
     struct target target = {0};
     struct str rest = strip_url(str_trim(typed));
-    struct str host = rest;
+    struct str host;
     bool has_port = false;
     enum status status = take_address(rest, &target); /* IPv6 without brackets too */
     if (status == ST_OK) {
