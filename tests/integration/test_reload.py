@@ -15,6 +15,7 @@ run_mode: "http"
 api_key: "sk-test-1234567890"
 base_url: "{llm}"
 model: "gpt-3.5-turbo"
+image_model: "dall-e-3"
 session_timeout: 600
 max_question_len: 4096
 max_answer_len: 4096
@@ -32,7 +33,19 @@ deny_users: []
 vip_users: []
 admin_users: ["1301691029702722"]
 app_secrets: ["app-secret-0001"]
+sensitive_words: ["敏感的词", ""]
 help: "### 发送信息\\n\\n有两种方式。"
+azure_on: false
+azure_resource_name: "example"
+azure_deployment_name: "gpt-35-turbo"
+azure_api_version: "2023-03-15-preview"
+azure_openai_token: "xxxxxxx"
+credentials:
+  -
+    client_id: "put-your-client-id-here"
+    client_secret: "put-your-client-secret-here"
+stream_mode: false
+card_template_id: ""
 """
 
 
