@@ -41,7 +41,7 @@ def test_an_unlisted_group_is_told_its_id_and_may_still_ask_for_the_ids(bridge, 
     program = bridge(app_secrets=[SECRET], allow_groups=["cid-other"])
     assert "`cid-1`" in hear(program, "你好")
     assert "`cid-1`" in hear(program, "群ID") and "`user123`" in hear(program, "我的ID")
-    assert program.lines("group_id", "cid-1")
+    assert program.wait_line("group_id", "cid-1")
     assert "回答：你好" in hear(program, "你好", conversationId="cid-other")
     assert "回答：私聊" in hear(program, "私聊", **private())
     assert len(llm.journal()) == 2

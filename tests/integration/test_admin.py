@@ -120,7 +120,7 @@ def test_the_lists_and_the_record_are_shown_in_private_and_not_in_a_group(bridge
         assert "bad-one" not in in_group and "vip-of-the-file" not in in_group and "私聊" in in_group
     (at_ms, who, nick, place, what), = stored(program, "SELECT at_ms, who, nick, place, what FROM audit")
     assert at_ms > 0 and (who, nick, place, what) == ("boss", "老板", "cid-private", "#禁止用户 bad-one")
-    assert program.lines("audit lists", "by=boss", "bad-one")
+    assert program.wait_line("audit lists", "by=boss", "bad-one")
 
 
 def test_only_admins_see_admin_commands_in_the_help(bridge, boss, hear):

@@ -222,7 +222,7 @@ def test_a_picture_that_dingtalk_does_not_take_is_shown_from_here(bridge, gatewa
     gateway.script({"api": "upload", "errcode": 40006, "errmsg": "too big"})
     gateway.say("#图片 猫")
     assert "http://bridge.example:8090/images/" in gateway.wait_texts(1)[0]
-    assert program.lines("media not_uploaded")
+    assert program.wait_line("media not_uploaded")
 
 
 def test_tokens_are_fetched_once_and_again_when_they_are_refused(carding, gateway, llm):

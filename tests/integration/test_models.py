@@ -61,7 +61,7 @@ def test_the_first_answers_and_the_next_ones_where_it_fails(bridge, ask, llm, mo
     assert "回答：二" in ask(program, "二")
     assert asked(llm) == ["one", "two", "claude"]
     assert [entry["path"] for entry in llm.journal()][-1] == "/v1/messages"
-    assert program.lines("llm fallback", "from=M-one", "to=M-two", "reason=busy") and program.lines("to=M-claude", "reason=auth")
+    assert program.wait_line("llm fallback", "from=M-one", "to=M-two", "reason=busy") and program.lines("to=M-claude", "reason=auth")
     assert metric(program, "llm_fallbacks_total") == 2
 
 
@@ -94,17 +94,17 @@ def test_a_failing_model_rests_and_comes_back(bridge, ask, llm, models):
     for number in range(4):
         assert "回答：" in ask(program, f"问{number}")
     assert asked(llm) == ["one", "two"] * 3 + ["two"]
-    assert program.lines("llm model_rests", "model=M-one", "rest_ms=2000")
+    assert program.wait_line("llm model_rests", "model=M-one", "rest_ms=2000")
     assert metric(program, "llm_models_resting") == 1 and metric(program, "llm_rests_total") == 1
     assert "暂时不可用" in ask(program, "模型")
     # It fails once more as it is tried, and rests twice as long; then it answers again.
     wait_for(lambda: metric(program, "llm_models_resting") == 0, "the rest to be over")
     assert "回答：再" in ask(program, "再") and asked(llm)[-2:] == ["one", "two"]
-    assert program.lines("llm model_rests", "rest_ms=4000")
+    assert program.wait_line("llm model_rests", "rest_ms=4000")
     llm.reset()
     wait_for(lambda: metric(program, "llm_models_resting") == 0, "the rest to be over")
     assert "回答：又" in ask(program, "又") and asked(llm) == ["one"]
-    assert program.lines("llm model_returns", "model=M-one")
+    assert program.wait_line("llm model_returns", "model=M-one")
 
 
 def test_when_every_model_rests_one_is_asked_all_the_same(bridge, ask, llm, models):
@@ -139,7 +139,7 @@ def test_keys_take_turns_and_a_refused_one_rests_alone(bridge, ask, llm):
     for number in range(4):
         assert "回答：" in ask(program, f"再{number}")
     assert keys_of(llm).count(keys[1]) == 1
-    assert program.lines("llm key_rests", "key=2", "reason=auth")
+    assert program.wait_line("llm key_rests", "key=2", "reason=auth")
     assert not any(key in program.text() for key in keys)
 
 

@@ -55,7 +55,7 @@ def test_a_message_that_a_bad_disk_did_not_take_is_answered_once_when_it_comes_a
     webhook.wait_texts(2, "disk")
     wait_for(lambda: all_turns_have_ended(program), "all turns to end")
     assert len(webhook.texts("disk")) == 2 and len(llm.journal()) == 2
-    assert program.lines("store recovered")
+    assert program.wait_line("store recovered")
     assert rows(program, "select requests from usage") == [(2,)]
 
 

@@ -139,7 +139,7 @@ def test_the_file_is_read_again_while_running_and_a_broken_one_changes_nothing(b
     words.write_bytes(b"\xff\n")
     program.process.send_signal(signal.SIGHUP)
     program.wait_line("not_reloaded")
-    assert program.lines("words.txt:1:") and "不允许的词" in hear(program, "乙")
+    assert program.wait_line("words.txt:1:") and "不允许的词" in hear(program, "乙")
 
 
 def test_a_running_answer_keeps_the_words_it_began_with(bridge, gateway, llm):
