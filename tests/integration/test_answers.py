@@ -120,7 +120,7 @@ def test_keys_and_addresses_in_the_peers_words_are_masked(bridge, ask, llm):
     llm.script({"status": 400, "body": json.dumps({"error": {"message": "an-unusual-key-42 is wrong (Bearer an-unusual-key-42, sk-abcdefghijklmnop), see "
                 "https://me:pw@relay.example/login?token=abcdef#top"}})})
     text = ask(program, "绝密的问题")
-    line, = program.lines("llm_failed", "ref=" + re.search(r"编号 (\w+)", text).group(1))
+    line = program.wait_line("llm_failed", "ref=" + re.search(r"编号 (\w+)", text).group(1))
     for secret in ("an-unusual-key", "sk-abc", "me:pw", "abcdef", "绝密"):
         assert secret not in text + program.text()
     assert "relay.example" in line and "relay.example" not in text
@@ -143,7 +143,7 @@ def test_what_cannot_be_helped_is_not_tried_again(bridge, ask, llm, name):
     assert word in text and "sk-" not in text
     assert len(requests_of(llm)) == 1
     reference = re.search(r"编号 (\w+)", text).group(1)
-    line, = program.lines("llm_failed", f"ref={reference}")
+    assert program.wait_line("llm_failed", f"ref={reference}")
     assert "sk-abcdefghijklmnop" not in program.text() and "http://" not in text
 
 
@@ -374,14 +374,14 @@ def test_an_https_proxy_that_is_not_trusted_carries_nothing(bridge, ask, llm, pr
     program = bridge(http_proxy=f"https://127.0.0.1:{carrier.port}")
     assert "连接不上" in ask(program, "你好")
     assert not carrier.asked and not llm.journal()
-    assert "certificate" in program.lines("llm_failed")[0]
+    assert "certificate" in program.wait_line("llm_failed")
 
 
 def test_a_wrong_proxy_password_is_told_and_kept_secret(bridge, ask, llm, proxy):
     carrier = proxy("--user", "me:right")
     program = bridge(http_proxy=f"http://me:wrongpw@127.0.0.1:{carrier.port}")
     assert "连接不上" in ask(program, "你好")
-    line, = program.lines("llm_failed")
+    line = program.wait_line("llm_failed")
     assert "407" in line and "tries=1" in line and "wrongpw" not in program.text()
     assert not llm.journal()
 

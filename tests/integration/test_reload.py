@@ -120,7 +120,7 @@ def test_keys_that_need_a_restart_are_named_and_keep_their_value(bridge, hear):
     line = program.wait_line("restart_needed")
     assert "model" in line and "app_secrets" in line and "timezone" in line and "another-secret" not in program.text()
     assert "回答：一" in hear(program, "一")
-    assert "+08:00" in program.lines("turn answered")[-1].split()[0]
+    assert "+08:00" in program.wait_line("turn answered").split()[0]
 
 
 def test_a_turn_that_runs_goes_on_with_what_it_began(bridge, webhook, llm):

@@ -179,7 +179,7 @@ def test_a_wrong_key_is_told_once_and_not_shown(program, ask, aimock):
     started = program(api_key="sk-wrong-abcdefghij")
     text = ask(started, "你好")
     assert "密钥" in text and "sk-wrong" not in text + started.text()
-    assert started.lines("llm_failed", "reason=auth", "code=401", "tries=1")
+    assert started.wait_line("llm_failed", "reason=auth", "code=401", "tries=1")
 
 
 def test_a_stream_that_is_cut_keeps_what_was_said(program, ask, aimock):
