@@ -121,6 +121,7 @@ def test_keys_and_addresses_in_the_peers_words_are_masked(bridge, ask, llm):
                 "https://me:pw@relay.example/login?token=abcdef#top"}})})
     text = ask(program, "绝密的问题")
     line = program.wait_line("llm_failed", "ref=" + re.search(r"编号 (\w+)", text).group(1))
+    assert len(program.lines("llm_failed", "ref=" + re.search(r"编号 (\w+)", text).group(1))) == 1
     for secret in ("an-unusual-key", "sk-abc", "me:pw", "abcdef", "绝密"):
         assert secret not in text + program.text()
     assert "relay.example" in line and "relay.example" not in text
@@ -144,6 +145,7 @@ def test_what_cannot_be_helped_is_not_tried_again(bridge, ask, llm, name):
     assert len(requests_of(llm)) == 1
     reference = re.search(r"编号 (\w+)", text).group(1)
     assert program.wait_line("llm_failed", f"ref={reference}")
+    assert len(program.lines("llm_failed", f"ref={reference}")) == 1
     assert "sk-abcdefghijklmnop" not in program.text() and "http://" not in text
 
 
@@ -382,6 +384,7 @@ def test_a_wrong_proxy_password_is_told_and_kept_secret(bridge, ask, llm, proxy)
     program = bridge(http_proxy=f"http://me:wrongpw@127.0.0.1:{carrier.port}")
     assert "连接不上" in ask(program, "你好")
     line = program.wait_line("llm_failed")
+    assert len(program.lines("llm_failed")) == 1
     assert "407" in line and "tries=1" in line and "wrongpw" not in program.text()
     assert not llm.journal()
 
