@@ -247,7 +247,8 @@ class Bridge:
             (self.directory / name).write_text(text)
         for name, text in (files or {}).items():
             (self.directory / name).write_text(text)
-        self.environment = {"PATH": os.environ["PATH"], "HOME": str(self.directory), "LANG": "C.UTF-8",
+        # Nobody but doubles is trusted, by the tests that say so: reading the system's certificates takes longer than the rest of a start.
+        self.environment = {"PATH": os.environ["PATH"], "HOME": str(self.directory), "LANG": "C.UTF-8", "SSL_CERT_FILE": "/dev/null",
                             "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1",
                             **(environment or {})}
         self.arguments = arguments

@@ -221,7 +221,7 @@ def test_a_webhook_on_another_host_is_refused(one_program, url):
 
 
 def test_by_default_only_dingtalk_over_https_may_be_answered(bridge):
-    program = bridge(webhook_hosts=None)
+    program = bridge(webhook_hosts=None, drain_timeout=0)
     for url, expected in {"https://oapi.dingtalk.com/robot/x": 200, "https://api.dingtalk.com/robot/x": 200, "http://oapi.dingtalk.com/x": 400,
                           "https://oapi.dingtalk.com:8443/x": 400, "https://example.com/x": 400, "https://OAPI.DingTalk.com:443/x": 200,
                           "https://oapi.dingtalk.com./x": 400, "https://oapi.dıngtalk.com/x": 400, "https://evil-oapi.dingtalk.com/x": 400,

@@ -28,7 +28,7 @@ def test_a_question_is_answered_without_any_callback(streaming, gateway):
 
 
 def test_messages_are_acknowledged_in_milliseconds_whatever_the_model_does(streaming, gateway, llm):
-    streaming()
+    streaming(drain_timeout=0)
     llm.script({"delay": 30, "times": 50})
     asked = [gateway.say(f"第{number}问", senderStaffId=f"u{number}") for number in range(20)]
     acks = [wait_for(lambda: gateway.acks(msgId=each["msgId"]), "the ack")[0] for each in asked]
