@@ -8,6 +8,20 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import Bridge, Double, Gateway, ProxyDouble, Webhook  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: takes ten seconds and more by itself")
+
+
+def pytest_collection_modifyitems(items):
+    """The long ones early, and apart by what pytest-xdist gives six workers at first: one of them at the end would keep the others waiting."""
+    long = [item for item in items if item.get_closest_marker("long")]
+    short = [item for item in items if not item.get_closest_marker("long")]
+    stride = max(len(items) // (4 * 6), 2)
+    for number, item in enumerate(long):
+        short.insert(number * stride, item)
+    items[:] = short
+
+
 @pytest.fixture(scope="session")
 def llm_process():
     double = Double("llm")

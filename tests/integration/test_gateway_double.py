@@ -195,6 +195,7 @@ def test_the_sdk_uploads_a_picture(gateway, robot):
     assert gateway.violations() == []
 
 
+@pytest.mark.long
 def test_the_sdk_takes_a_new_connection_after_the_old_one_was_cut(gateway):
     # The first frame on the first connection ends in the middle; the SDK waits 10 s before its next try.
     program = Robot(gateway)

@@ -1,11 +1,14 @@
 """Ten minutes of a bad day in less than one: 2,000 messages in stream mode, none lost, none answered twice."""
 import random
 
-from harness import message, turns_end, wait_for
+import pytest
 
-MESSAGES, BATCH = 2000, 20
+from harness import IS_SHORT, message, turns_end, wait_for
+
+MESSAGES, BATCH = 1000 if IS_SHORT else 2000, 20
 
 
+@pytest.mark.long
 def test_a_bad_day_loses_nothing_and_says_nothing_twice(bridge, gateway, llm):
     """Few enough connections fail in a row that the patience between them stays below ten seconds."""
     chance = random.Random(20261124)

@@ -1,16 +1,11 @@
 """A disk that fills up or breaks, and kill -9 at every moment of the store."""
-import os
 import signal
 import sqlite3
 import subprocess
 
 import pytest
 
-from harness import ROOT, message, wait_for
-
-# ./test looks at every moment with the plain program, and at every fourth with the sanitizers.
-SWEEP_STEP = int(os.environ.get("DINGBRIDGE_SWEEP_STEP", "1"))
-
+from harness import IS_SHORT, ROOT, message, wait_for
 
 @pytest.fixture(scope="session")
 def disk(tmp_path_factory):
@@ -135,8 +130,10 @@ def live_and_die(bridge, webhook, llm, environment):
     return code != 0
 
 
-def test_killed_at_every_moment_of_the_store_nothing_is_lost_and_at_most_one_message_repeated(bridge, webhook, llm, disk):
-    moment = 1
+@pytest.mark.long
+@pytest.mark.parametrize("first", [1] if IS_SHORT else [1, 2, 3, 4])
+def test_killed_at_every_moment_of_the_store_nothing_is_lost_and_at_most_one_message_repeated(bridge, webhook, llm, disk, first):
+    moment = first
     while live_and_die(bridge, webhook, llm, disk(kill_at=moment)):
-        moment += SWEEP_STEP
+        moment += 4
     assert moment > 20
