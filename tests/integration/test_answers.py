@@ -348,7 +348,7 @@ def test_proxy_carries_the_llm_and_never_dingtalk(bridge, ask, llm, webhook, pro
         carrier = proxy(*options)
         program = bridge(http_proxy=url.format(carrier.port))
         assert "回答：" in ask(program, "你好")
-        assert {entry["port"] for entry in carrier.asked if entry["ok"]} == {llm.port}
+        wait_for(lambda: {entry["port"] for entry in carrier.asked if entry["ok"]} == {llm.port}, "the proxy's notes")
         assert "pw@" not in program.text() and "me:" not in program.text() and "%C3%A4" not in program.text()
         program.stop()
 
@@ -367,7 +367,7 @@ def test_an_https_proxy_is_spoken_to_in_tls_and_with_its_password(bridge, ask, l
     carrier = proxy("--tls", str(certificate), "--user", "me:pw")
     program = bridge(http_proxy=f"https://me:pw@127.0.0.1:{carrier.port}", environment={"SSL_CERT_FILE": str(certificate)})
     assert "回答：" in ask(program, "你好")
-    assert [entry["port"] for entry in carrier.asked if entry["ok"]] == [llm.port]
+    wait_for(lambda: [entry["port"] for entry in carrier.asked if entry["ok"]] == [llm.port], "the proxy's notes")
     assert "pw@" not in program.text()
 
 
@@ -393,14 +393,14 @@ def test_socks5h_leaves_the_name_to_the_proxy(bridge, ask, llm, proxy):
     carrier = proxy()
     program = bridge(http_proxy=f"socks5h://127.0.0.1:{carrier.port}", base_url=f"http://llm.invalid:{llm.port}")
     assert "回答：" in ask(program, "你好")
-    assert carrier.asked[0]["host"] == "llm.invalid"
+    wait_for(lambda: carrier.asked and carrier.asked[0]["host"] == "llm.invalid", "the proxy's note")
 
 
 def test_dingtalk_proxy_carries_dingtalk_and_never_the_llm(bridge, ask, llm, webhook, proxy):
     carrier = proxy()
     program = bridge(dingtalk_proxy=f"http://127.0.0.1:{carrier.port}")
     assert "回答：" in ask(program, "你好")
-    assert {entry["port"] for entry in carrier.asked} == {webhook.port}
+    wait_for(lambda: {entry["port"] for entry in carrier.asked} == {webhook.port}, "the proxy's notes")
 
 
 def test_proxies_of_the_environment_are_not_taken_for_dingtalk(bridge, ask, webhook, proxy, llm):
