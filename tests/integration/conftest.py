@@ -5,6 +5,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+import harness  # noqa: E402
 from harness import Bridge, Double, Gateway, ProxyDouble, Webhook  # noqa: E402
 
 
@@ -109,8 +110,6 @@ def carding(bridge, gateway):
 @pytest.fixture
 def ask(webhook):
     """ask(program, text, …) posts a message and gives what came back at its own webhook session: the texts joined."""
-    import harness
-
     def send(program, text, count=1, **changes):
         session = f"ask-{next(harness._serial)}"
         status = program.post(harness.message(text, webhook.url, session, **changes))
@@ -118,3 +117,20 @@ def ask(webhook):
         return "".join(webhook.wait_texts(count, session))
 
     return send
+
+
+@pytest.fixture
+def tell(webhook):
+    """tell(program, text, is_signed=…, …) posts a message; gives the webhook session to look for answers in."""
+    def send(program, text, /, is_signed=True, **changes):
+        session = f"tell-{next(harness._serial)}"
+        assert program.post(harness.message(text, webhook.url, session, **changes), harness.signed(harness.SECRET) if is_signed else None) == 200
+        return session
+
+    return send
+
+
+@pytest.fixture
+def hear(tell, webhook):
+    """As tell, and gives the answer."""
+    return lambda program, text, /, **changes: webhook.wait_texts(1, tell(program, text, **changes))[0]

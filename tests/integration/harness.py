@@ -105,6 +105,10 @@ class ProxyDouble(Double):
         self.process.stdout.close()
 
 
+# The secret of the programs whose messages are signed, and what makes a message one of a private chat.
+SECRET = "app-secret-0001"
+PRIVATE = {"conversationType": "1", "conversationId": "cid-private", "conversationTitle": None}
+
 # A card template of the operator's own: its variable is "content", and no flowStatus.
 CUSTOM = {"card_template_id": "8aebdfb9-28f4-4a98-98f5-396c3dde41a0.schema"}
 

@@ -1,29 +1,7 @@
 """Who may ask: lists, roles, refusals, ids and lengths, through the real program."""
 import pytest
 
-from harness import message, signed, wait_for
-
-SECRET = "app-secret-0001"
-PRIVATE = {"conversationType": "1", "conversationId": "cid-private", "conversationTitle": None}
-
-
-@pytest.fixture
-def tell(webhook):
-    """tell(program, text, signed=…, …) posts a message; gives the session to look for answers in."""
-    import harness
-
-    def send(program, text, /, is_signed=True, **changes):
-        session = f"tell-{next(harness._serial)}"
-        assert program.post(message(text, webhook.url, session, **changes), signed(SECRET) if is_signed else None) == 200
-        return session
-
-    return send
-
-
-@pytest.fixture
-def hear(tell, webhook):
-    """As tell, and gives the answer."""
-    return lambda program, text, /, **changes: webhook.wait_texts(1, tell(program, text, **changes))[0]
+from harness import PRIVATE, SECRET, turns_end
 
 
 def private(user="user123"):
@@ -81,7 +59,7 @@ def test_a_refusal_repeats_once_a_minute_to_one_person_in_one_place(bridge, tell
     assert "`user123`" in hear(program, "一")
     silent = [tell(program, text) for text in ("二", "三")]
     assert "`second`" in hear(program, "四", senderStaffId="second")
-    wait_for(lambda: b"dingbridge_turns_open 0\n" in program.request("GET", "/metrics")[1], "all turns to end")
+    turns_end(program)
     assert not any(webhook.texts(session) for session in silent)
     assert b"dingbridge_turns_refused_total 4\n" in program.request("GET", "/metrics")[1]
 

@@ -3,25 +3,10 @@ import sqlite3
 
 import pytest
 
-from harness import message, signed
+from harness import PRIVATE, SECRET
 
-SECRET = "app-secret-0001"
-PRIVATE = {"conversationType": "1", "conversationId": "cid-private", "conversationTitle": None}
 COMMANDS = ["#权限", "#允许用户 u", "#取消允许用户 u", "#禁止用户 u", "#取消禁止用户 u", "#允许群", "#允许群 g", "#取消允许群 g", "#允许普通群 g",
             "#取消允许普通群 g", "#设为VIP u", "#取消VIP u", "#额度 u 5", "#取消额度 u", "#允许用户", "#额度"]
-
-
-@pytest.fixture
-def hear(webhook):
-    """hear(program, text, …) posts a message and gives the answer."""
-    import harness
-
-    def send(program, text, /, is_signed=True, **changes):
-        session = f"hear-{next(harness._serial)}"
-        assert program.post(message(text, webhook.url, session, **changes), signed(SECRET) if is_signed else None) == 200
-        return webhook.wait_texts(1, session)[0]
-
-    return send
 
 
 @pytest.fixture

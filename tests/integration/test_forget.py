@@ -10,20 +10,9 @@ import subprocess
 import pytest
 
 import harness
-from harness import BINARY, message, signed, wait_for
+from harness import BINARY, SECRET, wait_for
 
-SECRET = "app-secret-0001"
 DAY_MS = 24 * 3600 * 1000
-
-
-@pytest.fixture
-def hear(webhook):
-    def send(program, text, /, is_signed=True, **changes):
-        session = f"hear-{next(harness._serial)}"
-        assert program.post(message(text, webhook.url, session, **changes), signed(SECRET) if is_signed else None) == 200
-        return webhook.wait_texts(1, session)[0]
-
-    return send
 
 
 def run(program, *arguments):

@@ -11,25 +11,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-import harness
-from harness import message, signed, wait_for
+from harness import PRIVATE, SECRET, wait_for
 
-SECRET = "app-secret-0001"
-PRIVATE = {"conversationType": "1", "conversationId": "cid-private", "conversationTitle": None}
 ZONE = zoneinfo.ZoneInfo("Asia/Shanghai")
 EVIL = "<script>alert('1')</script> \"x\" & [链接](http://evil.example) `代码` ```` ``` ````"
-
-
-@pytest.fixture
-def hear(webhook):
-    """hear(program, text, …) posts a message and gives the answer."""
-
-    def send(program, text, /, is_signed=True, **changes):
-        session = f"hear-{next(harness._serial)}"
-        assert program.post(message(text, webhook.url, session, **changes), signed(SECRET) if is_signed else None) == 200
-        return webhook.wait_texts(1, session)[0]
-
-    return send
 
 
 @pytest.fixture

@@ -5,9 +5,7 @@ import subprocess
 
 import pytest
 
-from harness import BINARY, DEADLINE_S, message, signed, wait_for
-
-SECRET = "app-secret-0001"
+from harness import BINARY, DEADLINE_S, SECRET, wait_for
 
 
 def match(model, **behaviour):
@@ -28,19 +26,6 @@ def models(llm):
                 for name in names]
 
     return make
-
-
-@pytest.fixture
-def hear(webhook):
-    """hear(program, text, …) posts a signed message and gives the answer."""
-    import harness
-
-    def send(program, text, /, **changes):
-        session = f"hear-{next(harness._serial)}"
-        assert program.post(message(text, webhook.url, session, **changes), signed(SECRET)) == 200
-        return webhook.wait_texts(1, session)[0]
-
-    return send
 
 
 def asked(llm):

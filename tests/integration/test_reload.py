@@ -4,9 +4,8 @@ import signal
 
 import pytest
 
-from harness import message, signed, wait_for
+from harness import SECRET, message, signed, wait_for
 
-SECRET = "app-secret-0001"
 
 # Every key of the older program's example, as people write it there.
 PREDECESSOR = """\
@@ -58,18 +57,6 @@ def reload(program, event="config reloaded"):
     before = len(program.lines(event))
     program.process.send_signal(signal.SIGHUP)
     return wait_for(lambda: program.lines(event)[before:], f"the line {event}")[0]
-
-
-@pytest.fixture
-def hear(webhook):
-    import harness
-
-    def send(program, text, /, is_signed=True, **changes):
-        session = f"hear-{next(harness._serial)}"
-        assert program.post(message(text, webhook.url, session, **changes), signed(SECRET) if is_signed else None) == 200
-        return webhook.wait_texts(1, session)[0]
-
-    return send
 
 
 def test_lists_limits_words_and_templates_change_while_running(bridge, hear):

@@ -3,7 +3,7 @@ import signal
 import sqlite3
 import threading
 
-from harness import message, wait_for
+from harness import message, turns_end, wait_for
 
 
 def test_killed_during_twenty_requests_every_acknowledged_one_is_answered(bridge, webhook, llm):
@@ -32,7 +32,7 @@ def test_killed_during_twenty_requests_every_acknowledged_one_is_answered(bridge
     program.start()
     for number in acknowledged:
         assert f"第{number}问" in webhook.wait_texts(1, f"k{number}")[0]
-    wait_for(lambda: b"dingbridge_turns_open 0\n" in program.request("GET", "/metrics")[1], "all turns to end")
+    turns_end(program)
     repeats = [number for number in acknowledged if len(webhook.texts(f"k{number}")) > 1]
     assert len(repeats) <= 5  # one moment a session, between DingTalk's ok and our note of it
 
@@ -49,7 +49,7 @@ def test_a_second_kill_does_not_lose_or_double(bridge, webhook, llm):
     program.kill()
     program.start()
     assert "顽强" in webhook.wait_texts(1, "twice")[0]
-    wait_for(lambda: b"dingbridge_turns_open 0\n" in program.request("GET", "/metrics")[1], "all turns to end")
+    turns_end(program)
     assert len(webhook.texts("twice")) == 1
 
 
@@ -125,7 +125,7 @@ def test_sigterm_finishes_what_runs_and_takes_nothing_new(bridge, webhook, llm):
     assert "说完再走" in webhook.wait_texts(1, "drain")[0]
     assert program.wait_end() == 0
     program.start()
-    wait_for(lambda: b"dingbridge_turns_open 0\n" in program.request("GET", "/metrics")[1], "nothing to resume")
+    turns_end(program)
     assert len(webhook.texts("drain")) == 1
 
 

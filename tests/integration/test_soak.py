@@ -1,4 +1,4 @@
-"""Ten minutes of a bad day in less than one: 2,000 messages in stream mode, none lost, none answered twice."""
+"""Ten minutes of a bad day in less than one: 2,000 messages (half of them in the short run) in stream mode, none lost, none answered twice."""
 import random
 
 import pytest

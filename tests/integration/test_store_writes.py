@@ -7,6 +7,7 @@ import pytest
 
 from harness import IS_SHORT, ROOT, message, wait_for
 
+
 @pytest.fixture(scope="session")
 def disk(tmp_path_factory):
     """disk(**settings): the environment in which tests/doubles/disk.c stands between the program and its database."""

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from harness import message, signed, wait_for
+from harness import message, signed, turns_end, wait_for
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_what_could_not_be_stored_is_not_acknowledged(streaming, gateway, llm):
     program.wait_line("stream not_stored")
     assert not gateway.acks(msgId=second["msgId"])
     gateway.wait_texts(1)
-    wait_for(lambda: b"dingbridge_turns_open 0\n" in program.request("GET", "/metrics")[1], "room for another turn")
+    turns_end(program)
     gateway.tell("redeliver", msgId=second["msgId"])
     assert "等着" in gateway.wait_texts(2)[1]
 
@@ -178,7 +178,7 @@ def test_killed_and_started_again_every_acknowledged_message_is_answered_once(st
     gateway.wait_connected(1)
     for number in range(10):
         assert f"第{number}问" in gateway.wait_texts(1, f"k{number}")[0]
-    wait_for(lambda: b"dingbridge_turns_open 0\n" in program.request("GET", "/metrics")[1], "all turns to end")
+    turns_end(program)
     assert len(gateway.texts()) == 10
 
 

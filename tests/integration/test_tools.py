@@ -8,9 +8,8 @@ import threading
 
 import pytest
 
-from harness import message, signed, wait_for
+from harness import SECRET, message, signed, wait_for
 
-SECRET = "app-secret-0001"
 DAY = datetime.timedelta(days=1)
 NOW = datetime.datetime.now(datetime.timezone.utc)
 

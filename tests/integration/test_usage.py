@@ -4,23 +4,7 @@ import re
 import sqlite3
 import zoneinfo
 
-import pytest
-
-import harness
-from harness import message, signed, wait_for
-
-SECRET = "app-secret-0001"
-PRIVATE = {"conversationType": "1", "conversationId": "cid-private", "conversationTitle": None}
-
-
-@pytest.fixture
-def hear(webhook):
-    def send(program, text, /, **changes):
-        session = f"hear-{next(harness._serial)}"
-        assert program.post(message(text, webhook.url, session, **changes), signed(SECRET)) == 200
-        return webhook.wait_texts(1, session)[0]
-
-    return send
+from harness import PRIVATE, SECRET, wait_for
 
 
 def settled(program, count):

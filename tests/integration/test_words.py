@@ -4,31 +4,16 @@ import sqlite3
 
 import pytest
 
-from harness import Bridge, message, signed, wait_for
+from harness import PRIVATE, SECRET, Bridge, turns_end, wait_for
 
-SECRET = "app-secret-0001"
 MASK = "🚫"
-PRIVATE = {"conversationType": "1", "conversationId": "cid-private", "conversationTitle": None}
-
-
-@pytest.fixture
-def hear(webhook):
-    """hear(program, text, …) posts a message that is signed and gives the answer."""
-    import harness
-
-    def send(program, text, /, **changes):
-        session = f"hear-{next(harness._serial)}"
-        assert program.post(message(text, webhook.url, session, **changes), signed(SECRET)) == 200
-        return webhook.wait_texts(1, session)[0]
-
-    return send
 
 
 def exchanges(program):
     def read():
         with sqlite3.connect(f"file:{program.directory}/data/dingbridge.db?mode=ro", uri=True) as connection:
             return connection.execute("SELECT kind, question, answer, outcome FROM exchange ORDER BY id").fetchall()
-    wait_for(lambda: b"dingbridge_turns_open 0\n" in program.request("GET", "/metrics")[1], "all turns to end")
+    turns_end(program)
     return read()
 
 

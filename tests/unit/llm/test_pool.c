@@ -222,6 +222,14 @@ static bool is_done(void *arg)
     return ((struct asked *)arg)->n_done > 0;
 }
 
+/* Until the first of the models may be asked again. */
+static void wait_rest(struct pool_fixture *fixture)
+{
+    struct llm_choice choices[3];
+    while (llm_choices(fixture->pool, choices, 3) && choices[0].rest_ms > 0)
+        (void)loop_run_until(fixture->loop, is_done, &(struct asked){0}, choices[0].rest_ms);
+}
+
 static struct asked ask_pool(struct pool_fixture *fixture, const char *model)
 {
     struct asked asked = {0};
@@ -322,8 +330,7 @@ static void a_model_that_keeps_failing_rests_and_comes_back(void **state)
     assert_int_equal(stats.rests, 1);
 
     fixture.members[0].failure = LLM_OK;
-    while (llm_choices(fixture.pool, choices, 3) && choices[0].rest_ms > 0)
-        (void)loop_run_until(fixture.loop, is_done, &(struct asked){0}, choices[0].rest_ms);
+    wait_rest(&fixture);
     assert_string_equal(ask_pool(&fixture, NULL).model, "a");
     expect_asked(&fixture, "a");
     fixture_end(&fixture);
@@ -332,14 +339,12 @@ static void a_model_that_keeps_failing_rests_and_comes_back(void **state)
 static void others_do_not_wait_for_a_probe(void **state)
 {
     struct pool_fixture fixture;
-    struct llm_choice choices[2];
     struct asked probe = {0};
     fixture_begin(&fixture, "xy", 50);
     fixture.members[0].failure = LLM_FAIL_TIMEOUT;
     for (int i = 0; i < 3; i++)
         (void)ask_pool(&fixture, NULL);
-    while (llm_choices(fixture.pool, choices, 2) && choices[0].rest_ms > 0)
-        (void)loop_run_until(fixture.loop, is_done, &(struct asked){0}, choices[0].rest_ms);
+    wait_rest(&fixture);
     buf_clear(&fixture.journal);
     fixture.members[0].is_silent = true;
     start(&fixture, NULL, &probe);
@@ -452,14 +457,12 @@ static void images_and_balances_are_asked_where_there_are_any(void **state)
 static void an_image_is_no_probe(void **state)
 {
     struct pool_fixture fixture;
-    struct llm_choice choices[2];
     struct asked image = {0};
     fixture_begin(&fixture, "xy", 50);
     fixture.members[0].failure = LLM_FAIL_TIMEOUT;
     for (int i = 0; i < 3; i++)
         (void)ask_pool(&fixture, NULL);
-    while (llm_choices(fixture.pool, choices, 2) && choices[0].rest_ms > 0)
-        (void)loop_run_until(fixture.loop, is_done, &(struct asked){0}, choices[0].rest_ms);
+    wait_rest(&fixture);
     fixture.members[0].failure = LLM_OK;
     (void)llm_draw(fixture.pool, "a panda", on_image, &image);
     assert_true(loop_run_until(fixture.loop, is_done, &image, PATIENCE_MS));
